@@ -1,0 +1,60 @@
+/*
+ * What the kernel keeps for each event_base: the part of
+ * types/event_base.c that callbacks, pins, deadlines and the ready queue
+ * share.
+ */
+#ifndef LEV_BASE_H
+#define LEV_BASE_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "kernel/deadline.h"
+#include "kernel/object.h"
+#include "kernel/state.h"
+
+/* User values of a base. It is its own base, so LEV_UV_BASE stays nil. */
+enum {
+  LEV_UV_SLOTS = 2,     /* the pins: see pin.h */
+  LEV_UV_ON_ERROR = 3,  /* set by base:on_error */
+  LEV_UV_ERROR = 4,     /* the value loop re-raises while 'failed' */
+  LEV_UV_TRACEBACK = 5, /* of the last error */
+  LEV_UV_READY = 6,     /* functions deferred, oldest first */
+  LEV_UV_DRAINING = 7,  /* the batch of them that is being called */
+  LEV_BASE_UVS = 7
+};
+
+struct lev_base {
+  lev_object head;
+  struct event_base *ptr;
+  lev_state *state;
+  uint32_t id;              /* where the state's table has the slots */
+  uint32_t generation;      /* of the process that made or reinited it */
+  lev_object *children;     /* open ones, newest first */
+  uint32_t free_slot;       /* head of the list of free pins; 0 if none */
+  uint32_t last_slot;       /* the highest slot ever used */
+  uint32_t signals;         /* how many are pending */
+  int depth;                /* callbacks entered and not yet left */
+  bool running;             /* event_base_loop is on the C stack */
+  bool failed;              /* LEV_UV_ERROR waits for loop to raise it */
+  bool exhausted;           /* the Lua stack had no room for a callback */
+  bool unsettled;           /* something waits for the outermost leave */
+  struct {
+    uint32_t waiting;       /* in LEV_UV_READY */
+    uint32_t next, last;    /* what is left of LEV_UV_DRAINING */
+  } ready;
+  struct event kick;        /* a zero timeout: wakes the next turn */
+  lev_deadlines deadlines;
+};
+
+extern const lev_type lev_event_base;
+
+/* Pushes the slot array of an object's base, or nil while that base is being
+ * collected. [-0, +1, -] */
+void lev_pushslots(lua_State *L, const lev_base *base);
+
+/* After a fork, gives the base its own backend; false with errno if it
+ * cannot. [-0, +0, -] */
+bool lev_reinit(lev_base *base);
+
+#endif

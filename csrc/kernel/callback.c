@@ -1,0 +1,177 @@
+#include "kernel/callback.h"
+
+#include "kernel/base.h"
+#include "kernel/pin.h"
+#include "kernel/ready.h"
+
+/* Stack places that a callback and the report of its error may take: few
+ * enough that the LUA_MINSTACK of the running C function nearly always holds
+ * them. */
+enum { LEV_ROOM = 14 };
+
+/* Pushes the traceback of the error at index 1: its message first where that
+ * is a string, since __tostring of anything else may fail. */
+static int traceback(lua_State *L) {
+  if (lua_type(L, 1) == LUA_TSTRING) {
+    luaL_traceback(L, L, lua_tostring(L, 1), 2);
+  } else {
+    lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+    luaL_traceback(L, L, lua_tostring(L, -1), 2);
+  }
+  return 1;
+}
+
+/* Keeps the error value as it is and leaves the traceback in the state's
+ * table; lack of memory for it must not hide the error. */
+static int handler(lua_State *L) {
+  lev_state *state = lev_getstate(L);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, state->table);
+  lua_pushcfunction(L, traceback);
+  lua_pushvalue(L, 1);
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+    lua_pop(L, 1);
+    lua_pushboolean(L, 0);
+  }
+  lua_rawseti(L, -2, LEV_AT_TRACEBACK);
+  lua_settop(L, 1);
+  return 1;
+}
+
+void lev_pushhandler(lua_State *L) {
+  lua_pushcfunction(L, handler);
+}
+
+bool lev_room(lua_State *L, lev_base *base) {
+  if (lua_checkstack(L, LEV_ROOM))
+    return true;
+  base->exhausted = true;
+  if (base->ptr != NULL)
+    event_base_loopbreak(base->ptr);
+  return false;
+}
+
+static void pushbase(lua_State *L, const lev_base *base) {
+  lev_pushslots(L, base);
+  if (lua_istable(L, -1)) {
+    lua_rawgeti(L, -1, 1);
+    lua_replace(L, -2);
+  }
+}
+
+/* Keeps the error on top of the stack for loop to raise; a second one before
+ * that can only be a warning. [-1, +0, -] */
+static void keep(lua_State *L, lev_base *base, int index) {
+  if (base->failed) {
+    if (lua_type(L, -1) == LUA_TSTRING) {
+      lua_warning(L, "error in a callback after an error that waits for "
+                     "event_base:loop: ",
+                  1);
+      lua_warning(L, lua_tostring(L, -1), 0);
+    }
+    lua_pop(L, 1);
+    return;
+  }
+  lua_setiuservalue(L, index, LEV_UV_ERROR);
+  base->failed = true;
+  if (base->ptr != NULL)
+    event_base_loopbreak(base->ptr);
+}
+
+void lev_report(lua_State *L, lev_base *base, int index, int status) {
+  int error = lua_gettop(L);
+  pushbase(L, base);
+  int self = error + 1;
+  if (lua_isuserdata(L, self)) {
+    if (status == LUA_ERRRUN)
+      lev_pushat(L, base->state, LEV_AT_TRACEBACK);
+    else
+      lua_pushvalue(L, error);
+    lua_setiuservalue(L, self, LEV_UV_TRACEBACK);
+    if (lua_getiuservalue(L, self, LEV_UV_ON_ERROR) == LUA_TFUNCTION) {
+      lev_pushhandler(L);
+      lua_insert(L, -2);
+      lua_pushvalue(L, error);
+      lua_getiuservalue(L, self, LEV_UV_TRACEBACK);
+      lua_pushvalue(L, index ? index : self);
+      status = lua_pcall(L, 3, 0, self + 1);
+      if (status == LUA_OK) {
+        lua_settop(L, error - 1);
+        return;
+      }
+      if (status == LUA_ERRRUN) {
+        lev_pushat(L, base->state, LEV_AT_TRACEBACK);
+        lua_setiuservalue(L, self, LEV_UV_TRACEBACK);
+      }
+      lua_replace(L, error);
+    }
+    lua_pushvalue(L, error);
+    keep(L, base, self);
+  }
+  lua_settop(L, error - 1);
+}
+
+void lev_reportat(lua_State *L, lev_base *base, int place) {
+  if (!lev_room(L, base))
+    return;
+  lev_pushat(L, base->state, place);
+  lev_report(L, base, 0, LUA_ERRMEM);
+}
+
+static void leave(lua_State *L, lev_base *base) {
+  if (--base->depth == 0)
+    lev_settle(L, base);
+}
+
+bool lev_entertop(lua_State *L, lev_object *self, int uservalue) {
+  int index = lua_gettop(L);
+  lev_pushhandler(L);
+  if (lua_getiuservalue(L, index, uservalue) != LUA_TFUNCTION) {
+    lua_settop(L, index);
+    return false;
+  }
+  lua_pushvalue(L, index);
+  self->base->depth++;
+  return true;
+}
+
+lua_State *lev_enter(lev_object *self, int uservalue) {
+  lev_base *base = self->base;
+  lua_State *L = base->state->main;
+  if (!lev_room(L, base))
+    return NULL;
+  lev_pushslots(L, base);
+  if (!lua_istable(L, -1)) {
+    lua_pop(L, 1);
+    return NULL;
+  }
+  lua_rawgeti(L, -1, self->slot);
+  lua_replace(L, -2);
+  if (!lev_entertop(L, self, uservalue)) {
+    lua_pop(L, 1);
+    return NULL;
+  }
+  return L;
+}
+
+void lev_leave(lua_State *L, lev_object *self, int n) {
+  int index = lua_gettop(L) - n - 3; /* object, handler, callback, object */
+  int status = lua_pcall(L, n + 1, 0, index + 1);
+  if (status != LUA_OK)
+    lev_report(L, self->base, index, status);
+  lev_unpinidle(L, self);
+  lev_base *base = self->base;
+  leave(L, base);
+  lua_settop(L, index - 1);
+}
+
+void lev_callfor(lua_State *L, lev_base *base) {
+  int index = lua_gettop(L);
+  lev_pushhandler(L);
+  lua_insert(L, index);
+  base->depth++;
+  int status = lua_pcall(L, 0, 0, index);
+  if (status != LUA_OK)
+    lev_report(L, base, 0, status);
+  leave(L, base);
+  lua_settop(L, index - 1);
+}

@@ -1,0 +1,177 @@
+#include "kernel/convert.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+static const struct {
+  char letter;
+  short event;
+} letters[] = {
+  { 'r', EV_READ },    { 'w', EV_WRITE }, { 'c', EV_CLOSED },
+  { 'p', EV_PERSIST }, { 'e', EV_ET },    { 't', EV_TIMEOUT },
+  { 's', EV_SIGNAL },
+};
+
+enum { LETTERS = sizeof letters / sizeof letters[0] };
+
+double lev_checkseconds(lua_State *L, int arg) {
+  double seconds = luaL_checknumber(L, arg);
+  luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, arg,
+                "seconds from 0 to 1e9 expected");
+  return seconds;
+}
+
+struct timeval lev_timeval(double seconds) {
+  double whole = floor(seconds);
+  long us = lrint((seconds - whole) * 1e6);
+  struct timeval tv = { (time_t)whole + us / 1000000,
+                        (suseconds_t)(us % 1000000) };
+  return tv;
+}
+
+double lev_seconds(const struct timeval *tv) {
+  return (double)tv->tv_sec + (double)tv->tv_usec / 1e6;
+}
+
+struct timeval *lev_opttimeval(lua_State *L, int arg, struct timeval *tv) {
+  if (lua_isnoneornil(L, arg))
+    return NULL;
+  *tv = lev_timeval(lev_checkseconds(L, arg));
+  return tv;
+}
+
+int lev_checkint(lua_State *L, int arg, int least, int most) {
+  lua_Integer n = luaL_checkinteger(L, arg);
+  if (n < least || n > most)
+    luaL_argerror(
+        L, arg, lua_pushfstring(L, "%d to %d expected", least, most));
+  return (int)n;
+}
+
+int lev_checkfd(lua_State *L, int arg) {
+  luaL_Stream *file = luaL_testudata(L, arg, LUA_FILEHANDLE);
+  if (file == NULL)
+    return lev_checkint(L, arg, -1, INT_MAX);
+  luaL_argcheck(L, file->closef != NULL, arg, "attempt to use a closed file");
+  return fileno(file->f);
+}
+
+short lev_checkmask(lua_State *L, int arg, const char *allowed) {
+  size_t length;
+  int mask = 0;
+  const char *text = luaL_checklstring(L, arg, &length);
+  for (size_t i = 0; i < length; i++) {
+    if (text[i] == '\0' || strchr(allowed, text[i]) == NULL)
+      luaL_argerror(L, arg,
+                    lua_pushfstring(L, "unknown event '%c', letters of '%s' "
+                                       "expected",
+                                    text[i], allowed));
+    for (int k = 0; k < LETTERS; k++) {
+      if (letters[k].letter == text[i])
+        mask |= letters[k].event;
+    }
+  }
+  return (short)mask;
+}
+
+void lev_pushmask(lua_State *L, int mask) {
+  char text[LETTERS];
+  size_t n = 0;
+  for (int k = 0; k < LETTERS; k++) {
+    if (mask & letters[k].event)
+      text[n++] = letters[k].letter;
+  }
+  lua_pushlstring(L, text, n);
+}
+
+void lev_pushwhat(lua_State *L, const lev_state *state, int what) {
+  int set = (what & EV_READ ? 1 : 0) | (what & EV_WRITE ? 2 : 0) |
+            (what & EV_CLOSED ? 4 : 0) | (what & EV_TIMEOUT ? 8 : 0);
+  lev_pushat(L, state, LEV_AT_WHAT + set);
+}
+
+typedef struct slice {
+  char *text;
+  size_t length;
+} slice;
+
+static int pushslice(lua_State *L) {
+  const slice *s = lua_touserdata(L, 1);
+  lua_pushlstring(L, s->text, s->length);
+  return 1;
+}
+
+void lev_pushowned(lua_State *L, char *text, size_t length) {
+  slice s = { text, length };
+  lua_pushcfunction(L, pushslice);
+  lua_pushlightuserdata(L, &s);
+  int status = lua_pcall(L, 1, 1, 0);
+  free(text);
+  if (status != LUA_OK)
+    lua_error(L);
+}
+
+static bool listed(const char *const names[], const char *name) {
+  for (int i = 0; names[i] != NULL; i++) {
+    if (strcmp(names[i], name) == 0)
+      return true;
+  }
+  return false;
+}
+
+void lev_checkoptions(lua_State *L, int arg, const char *const names[]) {
+  if (lua_isnoneornil(L, arg)) {
+    if (lua_gettop(L) < arg)
+      lua_settop(L, arg);
+    lua_newtable(L);
+    lua_replace(L, arg);
+    return;
+  }
+  luaL_checktype(L, arg, LUA_TTABLE);
+  lua_pushnil(L);
+  while (lua_next(L, arg)) {
+    lua_pop(L, 1);
+    if (lua_type(L, -1) != LUA_TSTRING || !listed(names, lua_tostring(L, -1)))
+      luaL_argerror(L, arg,
+                    lua_pushfstring(L, "unknown option '%s'",
+                                    luaL_tolstring(L, -1, NULL)));
+  }
+}
+
+int lev_optionerror(lua_State *L, int arg, const char *name,
+                    const char *message) {
+  return luaL_argerror(
+      L, arg, lua_pushfstring(L, "option '%s': %s", name, message));
+}
+
+bool lev_optboolean(lua_State *L, int arg, const char *name, bool absent) {
+  int type = lua_getfield(L, arg, name);
+  if (type != LUA_TNIL && type != LUA_TBOOLEAN)
+    lev_optionerror(L, arg, name,
+                    lua_pushfstring(L, "boolean expected, got %s",
+                                    luaL_typename(L, -1)));
+  bool value = type == LUA_TNIL ? absent : lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return value;
+}
+
+lua_Integer lev_optrange(lua_State *L, int arg, const char *name,
+                         lua_Integer absent, lua_Integer least,
+                         lua_Integer most) {
+  int isint = 1;
+  lua_Integer value = absent;
+  if (lua_getfield(L, arg, name) != LUA_TNIL)
+    value = lua_type(L, -1) == LUA_TNUMBER ? lua_tointegerx(L, -1, &isint)
+                                           : (isint = 0);
+  if (!isint || value < least || value > most)
+    lev_optionerror(L, arg, name,
+                    lua_pushfstring(L, "integer from %I to %I expected",
+                                    (LUAI_UACINT)least, (LUAI_UACINT)most));
+  lua_pop(L, 1);
+  return value;
+}

@@ -1,0 +1,60 @@
+/*
+ * Arguments from Lua to libevent's types. Each function raises an error that
+ * names the argument.
+ */
+#ifndef LEV_CONVERT_H
+#define LEV_CONVERT_H
+
+#include <stdbool.h>
+#include <sys/time.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "kernel/state.h"
+
+/* Seconds: a number from 0 to 1e9. [-0, +0, v] */
+double lev_checkseconds(lua_State *L, int arg);
+
+/* The same as a timeval; NULL if the argument is nil or absent. [-0, +0, v] */
+struct timeval *lev_opttimeval(lua_State *L, int arg, struct timeval *tv);
+
+struct timeval lev_timeval(double seconds);
+double lev_seconds(const struct timeval *tv);
+
+/* An integer within bounds. [-0, +0, v] */
+int lev_checkint(lua_State *L, int arg, int least, int most);
+
+/* A descriptor, or an open file of the io library. [-0, +0, v] */
+int lev_checkfd(lua_State *L, int arg);
+
+/* A set of events as letters, each one of 'allowed': r read, w write, c closed,
+ * p persist, e edge-triggered, t timeout, s signal. [-0, +0, v] */
+short lev_checkmask(lua_State *L, int arg, const char *allowed);
+
+/* Pushes the letters of a set. [-0, +1, m] */
+void lev_pushmask(lua_State *L, int mask);
+
+/* Pushes the letters r, w, c and t of a set. [-0, +1, -] */
+void lev_pushwhat(lua_State *L, const lev_state *state, int what);
+
+/* Pushes a string made by malloc and frees it, even if that raises.
+ * [-0, +1, m] */
+void lev_pushowned(lua_State *L, char *text, size_t length);
+
+/* Options: a table, or nil for none, whose keys are among 'names', a list that
+ * NULL ends. Makes nil an empty table. [-0, +0, v] */
+void lev_checkoptions(lua_State *L, int arg, const char *const names[]);
+
+/* A field of the options: its value, or the default if it is nil. The error
+ * names the option. [-0, +0, v] */
+bool lev_optboolean(lua_State *L, int arg, const char *name, bool absent);
+lua_Integer lev_optrange(lua_State *L, int arg, const char *name,
+                         lua_Integer absent, lua_Integer least,
+                         lua_Integer most);
+
+/* Raises "bad argument #arg to 'f' (option 'name': message)". [-0, +0, v] */
+int lev_optionerror(lua_State *L, int arg, const char *name,
+                    const char *message);
+
+#endif

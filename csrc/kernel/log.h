@@ -1,0 +1,11 @@
+#ifndef LEV_LOG_H
+#define LEV_LOG_H
+
+#include "kernel/base.h"
+
+/* Calls the state's log function with each line that waits. [-0, +0, -] */
+void lev_log_deliver(lua_State *L, lev_base *base);
+
+int l_event_set_log_callback(lua_State *L);
+
+#endif

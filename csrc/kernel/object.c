@@ -1,0 +1,241 @@
+#include "kernel/object.h"
+
+#include <string.h>
+
+#include "kernel/base.h"
+#include "kernel/pin.h"
+#include "kernel/process.h"
+
+const char *lev_typename(const lev_type *type) {
+  const char *dot = strchr(type->name, '.');
+  return dot ? dot + 1 : type->name;
+}
+
+/* Metatables, by type. */
+
+static void pushmetatable(lua_State *L, const lev_type *type) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, type);
+}
+
+void *lev_test(lua_State *L, int index, const lev_type *type) {
+  void *self = lua_touserdata(L, index);
+  bool same = false;
+  if (self != NULL && lua_getmetatable(L, index)) {
+    pushmetatable(L, type);
+    same = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+  }
+  return same ? self : NULL;
+}
+
+/* Raises unless the object may be used in this process. */
+static void *usable(lua_State *L, lev_object *self) {
+  if (!self->open)
+    luaL_error(L, "attempt to use a closed %s", lev_typename(self->type));
+  if (self->base != NULL && self->base->generation != lev_generation())
+    luaL_error(L, "attempt to use the parent's %s after fork (call reinit of "
+                  "its event_base first)",
+               lev_typename(self->type));
+  return self;
+}
+
+void *lev_check(lua_State *L, int arg, const lev_type *type) {
+  lev_object *self = lev_test(L, arg, type);
+  if (self == NULL)
+    luaL_typeerror(L, arg, type->name);
+  return usable(L, self);
+}
+
+void *lev_self(lua_State *L, const lev_type *type) {
+  lev_object *self = lua_touserdata(L, 1);
+  bool same = false;
+  if (self != NULL && lua_getmetatable(L, 1)) {
+    same = lua_rawequal(L, -1, lua_upvalueindex(1));
+    lua_pop(L, 1);
+  }
+  if (!same)
+    luaL_typeerror(L, 1, type->name);
+  return usable(L, self);
+}
+
+/* Life: new, open, close. */
+
+lev_object *lev_new(lua_State *L, int base, const lev_type *type) {
+  if (base != 0)
+    base = lua_absindex(L, base);
+  lev_object *self = lua_newuserdatauv(L, type->size, type->uservalues);
+  memset(self, 0, type->size);
+  self->type = type;
+  if (base != 0) {
+    self->base = lua_touserdata(L, base);
+    lua_pushvalue(L, base);
+    lua_setiuservalue(L, -2, LEV_UV_BASE);
+  }
+  pushmetatable(L, type);
+  lua_setmetatable(L, -2);
+  return self;
+}
+
+void lev_open(lua_State *L) {
+  lev_object *self = lua_touserdata(L, -1);
+  lev_base *base = self->base;
+  if (base != NULL)
+    lev_track(L, base->state, -1);
+  self->open = true;
+  if (base == NULL || &base->head == self)
+    return;
+  self->next = base->children;
+  if (self->next != NULL)
+    self->next->previous = self;
+  base->children = self;
+}
+
+static void unlist(lev_object *self) {
+  lev_base *base = self->base;
+  if (base == NULL || &base->head == self)
+    return;
+  if (self->next != NULL)
+    self->next->previous = self->previous;
+  if (self->previous != NULL)
+    self->previous->next = self->next;
+  else
+    base->children = self->next;
+  self->next = self->previous = NULL;
+}
+
+void lev_close(lua_State *L, lev_object *self) {
+  if (!self->open)
+    return;
+  self->open = false;
+  if (self->base != NULL && self->base->ptr != NULL &&
+      self->base->generation != lev_generation())
+    lev_reinit(self->base); /* else the parent would lose its events */
+  unlist(self);
+  if (self->slot != 0 && self->base != NULL)
+    lev_deadline_del(self);
+  if (self->type->free != NULL)
+    self->type->free(L, self);
+  lev_unpin(L, self);
+}
+
+void lev_closechildren(lua_State *L, lev_base *base) {
+  while (base->children != NULL)
+    lev_close(L, base->children);
+}
+
+void lev_setcallback(lua_State *L, int index, int uservalue, int arg) {
+  index = lua_absindex(L, index);
+  luaL_checktype(L, arg, LUA_TFUNCTION);
+  lua_pushvalue(L, arg);
+  lua_setiuservalue(L, index, uservalue);
+}
+
+/* What every type has: close, base, tostring and the collector's door. */
+
+/* Returns argument 1 if it belongs to the type of the running function. */
+static lev_object *anyobject(lua_State *L) {
+  lev_object *self = lua_touserdata(L, 1);
+  if (self == NULL || !lua_getmetatable(L, 1) ||
+      !lua_rawequal(L, -1, lua_upvalueindex(1))) {
+    lua_getfield(L, lua_upvalueindex(1), "__name");
+    luaL_typeerror(L, 1, lua_tostring(L, -1));
+  }
+  lua_settop(L, 1);
+  return self;
+}
+
+/***
+Closes the object; closing twice, or in its own callback, is fine. Nothing
+calls back afterwards, and any other use raises.
+@function object:close
+*/
+static int l_close(lua_State *L) {
+  lev_close(L, anyobject(L));
+  return 0;
+}
+
+/***
+Tells whether the object is closed.
+@function object:is_closed
+@return boolean closed
+*/
+static int l_is_closed(lua_State *L) {
+  lua_pushboolean(L, !anyobject(L)->open);
+  return 1;
+}
+
+/***
+Returns the base the object belongs to.
+@function object:base
+@return libevent.event_base base
+*/
+static int l_base(lua_State *L) {
+  lev_object *self = usable(L, anyobject(L));
+  if (self->base != NULL && &self->base->head == self)
+    lua_settop(L, 1);
+  else
+    lua_getiuservalue(L, 1, LEV_UV_BASE);
+  return 1;
+}
+
+void lev_pushdescription(lua_State *L, const lev_object *self) {
+  int top = lua_gettop(L);
+  if (!self->open) {
+    lua_pushfstring(L, "%s: %p closed", self->type->name, self);
+    return;
+  }
+  lua_pushfstring(L, "%s: %p", self->type->name, self);
+  if (self->type->describe == NULL)
+    return;
+  lua_pushliteral(L, " ");
+  self->type->describe(L, self);
+  lua_concat(L, lua_gettop(L) - top);
+}
+
+static int l_tostring(lua_State *L) {
+  lev_pushdescription(L, anyobject(L));
+  return 1;
+}
+
+void lev_register(lua_State *L, int module, const lev_type *type) {
+  static const luaL_Reg common[] = {
+    { "close", l_close },
+    { "is_closed", l_is_closed },
+    { "base", l_base },
+    { NULL, NULL },
+  };
+  static const luaL_Reg metamethods[] = {
+    { "__gc", l_close },
+    { "__close", l_close },
+    { "__tostring", l_tostring },
+    { NULL, NULL },
+  };
+  module = lua_absindex(L, module);
+  lua_createtable(L, 0, 7);
+  int metatable = lua_gettop(L);
+  lua_pushstring(L, type->name);
+  lua_setfield(L, metatable, "__name");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, metatable, "__metatable");
+  lua_pushvalue(L, metatable);
+  luaL_setfuncs(L, metamethods, 1);
+  lua_newtable(L);
+  lua_pushvalue(L, metatable);
+  luaL_setfuncs(L, common, 1);
+  lua_pushvalue(L, metatable);
+  luaL_setfuncs(L, type->methods, 1);
+  lua_setfield(L, metatable, "__index");
+  if (type->constructors != NULL) {
+    pushmetatable(L, &lev_event_base);
+    lua_getfield(L, -1, "__index");
+    lua_rotate(L, -2, 1); /* methods, metatable: the upvalue on top */
+    luaL_setfuncs(L, type->constructors, 1);
+    lua_pop(L, 1);
+  }
+  if (type->functions != NULL) {
+    lua_pushvalue(L, module);
+    luaL_setfuncs(L, type->functions, 0);
+    lua_pop(L, 1);
+  }
+  lua_rawsetp(L, LUA_REGISTRYINDEX, type);
+}

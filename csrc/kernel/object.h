@@ -1,0 +1,97 @@
+/*
+ * Objects: every libevent object that Lua sees is one userdata that begins
+ * with a lev_object, described by one const lev_type.
+ *
+ * Invariants:
+ * - A userdata has its metatable before anything is acquired, and is closed
+ *   until lev_open. Closing happens once; freeing memory is the collector's.
+ * - User value 1 of every object is its base, so that a base outlives its
+ *   children; the base lists its open children and closes them first.
+ * - An object is pinned exactly while it may call back (see pin.h).
+ *
+ * Stack effects are written [-popped, +pushed, x]: x is - where a function
+ * never raises, m where only for lack of memory, v where it does on purpose.
+ */
+#ifndef LEV_OBJECT_H
+#define LEV_OBJECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+
+typedef struct lev_base lev_base;
+typedef struct lev_object lev_object;
+
+typedef struct lev_type {
+  const char *name;      /* "libevent." and libevent's word for it */
+  size_t size;           /* of the struct that begins with a lev_object */
+  int uservalues;        /* at least 1: LEV_UV_BASE */
+  const luaL_Reg *methods;
+  const luaL_Reg *constructors; /* methods of the base; may be NULL */
+  const luaL_Reg *functions;    /* of the module; may be NULL */
+
+  /* Releases what was acquired; runs once, may run in a finalizer. */
+  void (*free)(lua_State *L, lev_object *self);
+  /* Tells whether the object may still call back. */
+  bool (*pending)(const lev_object *self);
+  /* Runs when the deadline is reached; self is on top of the stack. */
+  void (*due)(lua_State *L, lev_object *self);
+  /* Pushes what tostring says after the address, or nothing. */
+  void (*describe)(lua_State *L, const lev_object *self);
+  /* The descriptor, or -1; NULL where the type has none. */
+  int (*fd)(const lev_object *self);
+} lev_type;
+
+struct lev_object {
+  const lev_type *type;
+  lev_base *base;
+  lev_object *previous, *next; /* among the open children of the base */
+  uint32_t slot;               /* where it is pinned; 0 where it is not */
+  bool open;
+};
+
+enum { LEV_UV_BASE = 1, LEV_UV_CALLBACK = 2 };
+
+/* Makes the metatable of a type; its functions go into the module table and
+ * its constructors into the base's methods. [-0, +0, m] with the module table
+ * at index 'module' */
+void lev_register(lua_State *L, int module, const lev_type *type);
+
+/* Pushes a new closed object that belongs to the base at index 'base', or to
+ * nobody if that is 0. [-0, +1, m] */
+lev_object *lev_new(lua_State *L, int base, const lev_type *type);
+
+/* Makes the object on top of the stack usable and lists it as a child of its
+ * base: the last step of a constructor. [-0, +0, m] */
+void lev_open(lua_State *L);
+
+/* Returns argument 1 of a method, an open object of the type whose methods the
+ * running function belongs to. [-0, +0, v] */
+void *lev_self(lua_State *L, const lev_type *type);
+
+/* Returns any argument as an open object of a type. [-0, +0, v] */
+void *lev_check(lua_State *L, int arg, const lev_type *type);
+
+/* Returns the value at an index if it is an object of that type, open or
+ * closed, else NULL. [-0, +0, -] */
+void *lev_test(lua_State *L, int index, const lev_type *type);
+
+/* Closes an object; idempotent, legal anywhere. [-0, +0, -] */
+void lev_close(lua_State *L, lev_object *self);
+
+/* Closes all children of a base. [-0, +0, -] */
+void lev_closechildren(lua_State *L, lev_base *base);
+
+/* Sets the callback, a function, from an argument. [-0, +0, v] */
+void lev_setcallback(lua_State *L, int index, int uservalue, int arg);
+
+/* The name of a type without "libevent.". [-0, +0, -] */
+const char *lev_typename(const lev_type *type);
+
+/* Pushes what tostring gives. [-0, +1, m] */
+void lev_pushdescription(lua_State *L, const lev_object *self);
+
+#endif

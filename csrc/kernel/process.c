@@ -1,0 +1,154 @@
+#include "kernel/process.h"
+
+#include <event2/event.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum { LEV_LINES = 64, LEV_LINE = 256 };
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static atomic_uint generation;
+static atomic_bool debugmode;
+static _Atomic(const lev_base *) signal_owner;
+
+/* A ring of lines. Its lock is only ever tried: libevent may log in a signal
+ * handler, and a line is worth less than a deadlock. */
+static struct {
+  atomic_flag lock;
+  _Atomic(lev_state *) taker;
+  atomic_uint waiting;
+  unsigned first, lost;
+  struct {
+    int severity;
+    char text[LEV_LINE];
+  } lines[LEV_LINES];
+} ring = { .lock = ATOMIC_FLAG_INIT };
+
+static void copy(char *to, const char *from, size_t size) {
+  size_t length = strnlen(from, size - 1);
+  memcpy(to, from, length);
+  to[length] = '\0';
+}
+
+/* libevent found itself broken and says so before it exits or aborts: Lua
+ * cannot be told any more. */
+static void last_words(const char *message) {
+  static const char name[] = "libevent: ";
+  struct iovec parts[] = {
+    { (void *)(uintptr_t)name, sizeof name - 1 },
+    { (void *)(uintptr_t)message, strlen(message) },
+    { (void *)(uintptr_t) "\n", 1 },
+  };
+  ssize_t n = writev(STDERR_FILENO, parts, 3);
+  (void)n;
+}
+
+static void on_log(int severity, const char *message) {
+  if (severity == EVENT_LOG_ERR)
+    last_words(message);
+  if (atomic_load(&ring.taker) == NULL || atomic_flag_test_and_set(&ring.lock))
+    return;
+  unsigned waiting = atomic_load(&ring.waiting);
+  if (waiting < LEV_LINES) {
+    unsigned i = (ring.first + waiting) % LEV_LINES;
+    ring.lines[i].severity = severity;
+    copy(ring.lines[i].text, message, LEV_LINE);
+    atomic_store(&ring.waiting, waiting + 1);
+  } else {
+    ring.lost++;
+  }
+  atomic_flag_clear(&ring.lock);
+}
+
+static void on_fatal(int code) {
+  (void)code;
+  abort();
+}
+
+static void on_child(void) {
+  atomic_fetch_add(&generation, 1);
+  atomic_flag_clear(&ring.lock); /* its holder may be a thread left behind */
+}
+
+static void install(void) {
+  struct sigaction pipe;
+  const char *debug = getenv("LIBEVENT_DEBUG_MODE");
+  if (debug != NULL && *debug != '\0') {
+    event_enable_debug_mode();
+    atomic_store(&debugmode, true);
+  }
+  event_set_log_callback(on_log);
+  event_set_fatal_callback(on_fatal);
+  pthread_atfork(NULL, NULL, on_child);
+  if (sigaction(SIGPIPE, NULL, &pipe) == 0 && pipe.sa_handler == SIG_DFL)
+    lev_sigpipe_ignore(true);
+}
+
+void lev_process_open(void) {
+  pthread_once(&once, install);
+}
+
+uint32_t lev_generation(void) {
+  return atomic_load_explicit(&generation, memory_order_relaxed);
+}
+
+bool lev_debugmode(void) {
+  return atomic_load(&debugmode);
+}
+
+bool lev_signals_claim(const lev_base *base) {
+  const lev_base *owner = NULL;
+  return atomic_compare_exchange_strong(&signal_owner, &owner, base) ||
+         owner == base;
+}
+
+void lev_signals_release(const lev_base *base) {
+  const lev_base *owner = base;
+  atomic_compare_exchange_strong(&signal_owner, &owner, NULL);
+}
+
+bool lev_sigpipe_ignored(void) {
+  struct sigaction pipe;
+  return sigaction(SIGPIPE, NULL, &pipe) == 0 && pipe.sa_handler == SIG_IGN;
+}
+
+void lev_sigpipe_ignore(bool ignore) {
+  struct sigaction pipe = { .sa_handler = ignore ? SIG_IGN : SIG_DFL };
+  sigemptyset(&pipe.sa_mask);
+  sigaction(SIGPIPE, &pipe, NULL);
+}
+
+void lev_log_take(lev_state *state, bool take) {
+  lev_state *taker = state;
+  if (take)
+    atomic_store(&ring.taker, state);
+  else
+    atomic_compare_exchange_strong(&ring.taker, &taker, NULL);
+}
+
+bool lev_log_waiting(const lev_state *state) {
+  return atomic_load_explicit(&ring.waiting, memory_order_relaxed) > 0 &&
+         atomic_load(&ring.taker) == state;
+}
+
+int lev_log_next(char *line, size_t size, unsigned *lost) {
+  int severity = -1;
+  if (atomic_flag_test_and_set(&ring.lock))
+    return -1;
+  unsigned waiting = atomic_load(&ring.waiting);
+  if (waiting > 0) {
+    severity = ring.lines[ring.first].severity;
+    copy(line, ring.lines[ring.first].text, size);
+    *lost = ring.lost;
+    ring.lost = 0;
+    ring.first = (ring.first + 1) % LEV_LINES;
+    atomic_store(&ring.waiting, waiting - 1);
+  }
+  atomic_flag_clear(&ring.lock);
+  return severity;
+}

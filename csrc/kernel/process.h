@@ -1,0 +1,43 @@
+/*
+ * What belongs to the whole process: the only static data that changes. Any
+ * number of Lua states in any number of threads may come here.
+ */
+#ifndef LEV_PROCESS_H
+#define LEV_PROCESS_H
+
+#include <stdbool.h>
+
+#include "kernel/object.h"
+#include "kernel/state.h"
+
+/* Installs what libevent keeps for the process; does so once. */
+void lev_process_open(void);
+
+/* Grows by one in every forked child. */
+uint32_t lev_generation(void);
+
+/* Whether libevent's debug mode is on: LIBEVENT_DEBUG_MODE was set when the
+ * module was loaded first. */
+bool lev_debugmode(void);
+
+/* Signals: libevent delivers them to one base of a process only. Claiming
+ * them for a base fails while another has signals pending. */
+bool lev_signals_claim(const lev_base *base);
+void lev_signals_release(const lev_base *base);
+
+/* What SIGPIPE does to the process: set to ignored at load if nobody had set
+ * it, since libevent's own writes cannot suppress it. */
+bool lev_sigpipe_ignored(void);
+void lev_sigpipe_ignore(bool ignore);
+
+/* libevent's log lines: taken by one Lua state, or dropped. */
+void lev_log_take(lev_state *state, bool take);
+
+/* Whether lines wait for this state. */
+bool lev_log_waiting(const lev_state *state);
+
+/* Moves the oldest line out, cut to size; returns its severity, or -1 if there
+ * is none. 'lost' is how many were dropped before it. */
+int lev_log_next(char *line, size_t size, unsigned *lost);
+
+#endif

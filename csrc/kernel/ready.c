@@ -1,0 +1,101 @@
+#include "kernel/ready.h"
+
+#include "kernel/callback.h"
+#include "kernel/log.h"
+#include "kernel/process.h"
+
+void lev_ready_open(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  lua_newtable(L);
+  lua_setiuservalue(L, index, LEV_UV_READY);
+  lua_newtable(L);
+  lua_setiuservalue(L, index, LEV_UV_DRAINING);
+}
+
+void lev_ready_put(lua_State *L, int index) {
+  lev_base *base = lua_touserdata(L, index);
+  lua_getiuservalue(L, index, LEV_UV_READY);
+  lua_insert(L, -2);
+  lua_rawseti(L, -2, (lua_Integer)base->ready.waiting + 1);
+  base->ready.waiting++;
+  base->unsettled = true;
+  lua_pop(L, 1);
+}
+
+uint32_t lev_ready_count(const lev_base *base) {
+  return base->ready.waiting + base->ready.last - base->ready.next;
+}
+
+bool lev_kick(lev_base *base) {
+  static const struct timeval at_once = { 0, 0 };
+  return event_add(&base->kick, &at_once) == 0;
+}
+
+/* Makes what waits the next batch. The base is at 'index'. [-0, +0, -] */
+static void swap(lua_State *L, lev_base *base, int index) {
+  lua_getiuservalue(L, index, LEV_UV_READY);
+  lua_getiuservalue(L, index, LEV_UV_DRAINING);
+  lua_setiuservalue(L, index, LEV_UV_READY);
+  lua_setiuservalue(L, index, LEV_UV_DRAINING);
+  base->ready.next = 0;
+  base->ready.last = base->ready.waiting;
+  base->ready.waiting = 0;
+}
+
+/* Calls one batch: what an earlier break has left, else what waits now. */
+static void drain(lua_State *L, lev_base *base) {
+  int top = lua_gettop(L);
+  lev_pushslots(L, base);
+  if (!lua_istable(L, -1)) {
+    lua_settop(L, top);
+    return;
+  }
+  lua_rawgeti(L, -1, 1);
+  int index = lua_gettop(L);
+  if (base->ready.next == base->ready.last)
+    swap(L, base, index);
+  lua_getiuservalue(L, index, LEV_UV_DRAINING);
+  base->depth++;
+  while (base->ready.next < base->ready.last && base->head.open &&
+         !event_base_got_break(base->ptr)) {
+    lua_Integer i = (lua_Integer)++base->ready.next;
+    lua_rawgeti(L, index + 1, i);
+    lua_pushboolean(L, 0); /* keeps the place, so that filling it later need
+                              not allocate */
+    lua_rawseti(L, index + 1, i);
+    lev_callfor(L, base);
+  }
+  base->depth--;
+  lua_settop(L, top);
+}
+
+void lev_settle(lua_State *L, lev_base *base) {
+  if ((!base->unsettled && !lev_log_waiting(base->state)) || !base->running ||
+      !base->head.open || !lev_room(L, base))
+    return;
+  if (lev_log_waiting(base->state))
+    lev_log_deliver(L, base);
+  if (lev_ready_count(base) > 0)
+    drain(L, base);
+  if (!base->head.open)
+    return;
+  base->unsettled = false;
+  bool ok = lev_deadlines_arm(base, false);
+  if (lev_ready_count(base) > 0)
+    ok = lev_kick(base) && ok;
+  if (!ok)
+    lev_reportat(L, base, LEV_AT_MEMORY);
+}
+
+void lev_onwake(evutil_socket_t fd, short what, void *arg) {
+  lev_base *base = arg;
+  lua_State *L = base->state->main;
+  (void)fd, (void)what;
+  base->unsettled = true;
+  if (!lev_room(L, base))
+    return;
+  base->depth++;
+  lev_deadlines_run(L, base);
+  base->depth--;
+  lev_settle(L, base);
+}

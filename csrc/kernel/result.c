@@ -1,0 +1,34 @@
+#define _GNU_SOURCE /* strerrordesc_np */
+#include "kernel/result.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* The C library's text, without a locale and without static memory. */
+static const char *reason(int code, char *text, size_t size) {
+#ifdef __GLIBC__
+  (void)text, (void)size;
+  const char *known = strerrordesc_np(code);
+  return known ? known : "unknown error";
+#else
+  return strerror_r(code, text, size) == 0 ? text : "unknown error";
+#endif
+}
+
+int lev_failure(lua_State *L, const char *what, int code) {
+  char text[128];
+  if (code == 0) /* libevent refused without a system call */
+    code = EINVAL;
+  lua_pushnil(L);
+  lua_pushfstring(L, "%s: %s", what, reason(code, text, sizeof text));
+  lua_pushinteger(L, code);
+  return 3;
+}
+
+int lev_result(lua_State *L, int ok, const char *what) {
+  int code = errno;
+  if (!ok)
+    return lev_failure(L, what, code);
+  lua_pushboolean(L, 1);
+  return 1;
+}

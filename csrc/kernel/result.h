@@ -1,0 +1,17 @@
+/*
+ * What a call returns of the world: true, or nil, "what: why" and an errno
+ * value. Misuse is never a result, it raises.
+ */
+#ifndef LEV_RESULT_H
+#define LEV_RESULT_H
+
+#include <lua.h>
+
+/* Pushes nil, "what: why" and the code. Returns 3. [-0, +3, m] */
+int lev_failure(lua_State *L, const char *what, int code);
+
+/* Pushes true, or the failure of errno unless 'ok'. Returns how many.
+ * [-0, +1 or +3, m] */
+int lev_result(lua_State *L, int ok, const char *what);
+
+#endif

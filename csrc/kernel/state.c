@@ -1,0 +1,130 @@
+#include "kernel/state.h"
+
+#include <time.h>
+
+#include "kernel/process.h"
+
+static const char state_key = 0;
+static const char origins_key = 0;
+
+/* Fills the places below LEV_AT_BASES. */
+static void fill(lua_State *L) {
+  static const char letters[] = "rwct";
+  for (int set = 0; set < 16; set++) {
+    char what[sizeof letters];
+    size_t n = 0;
+    for (int bit = 0; bit < 4; bit++) {
+      if (set & 1 << bit)
+        what[n++] = letters[bit];
+    }
+    lua_pushlstring(L, what, n);
+    lua_rawseti(L, -2, LEV_AT_WHAT + set);
+  }
+  lua_pushliteral(L, "stack overflow");
+  lua_rawseti(L, -2, LEV_AT_STACK);
+  lua_pushliteral(L, "not enough memory");
+  lua_rawseti(L, -2, LEV_AT_MEMORY);
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, -2, LEV_AT_TRACEBACK);
+}
+
+/* Pushes a new table with the given weak mode. */
+static void newweak(lua_State *L, const char *mode) {
+  lua_newtable(L);
+  lua_createtable(L, 0, 1);
+  lua_pushstring(L, mode);
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+}
+
+/* When the Lua state closes, nobody takes its log lines any more. */
+static int l_closestate(lua_State *L) {
+  lev_log_take(lua_touserdata(L, 1), false);
+  return 0;
+}
+
+lev_state *lev_getstate(lua_State *L) {
+  lev_state *state;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &state_key) == LUA_TUSERDATA) {
+    state = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return state;
+  }
+  lua_pop(L, 1);
+  luaL_checkstack(L, 8, NULL);
+  state = lua_newuserdatauv(L, sizeof *state, 0);
+  *state = (lev_state){ .last_id = LEV_AT_BASES };
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, l_closestate);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  state->main = lua_tothread(L, -1);
+  lua_pop(L, 1);
+  newweak(L, "k");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &origins_key);
+  newweak(L, "v");
+  fill(L);
+  state->table = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &state_key);
+  return state;
+}
+
+void lev_pushat(lua_State *L, const lev_state *state, lua_Integer place) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, state->table);
+  lua_rawgeti(L, -1, place);
+  lua_replace(L, -2);
+}
+
+/* Pushes "file:line" of the nearest Lua function that is running. */
+static void pushwhere(lua_State *L) {
+  lua_Debug ar;
+  for (int level = 0; lua_getstack(L, level, &ar); level++) {
+    lua_getinfo(L, "Sl", &ar);
+    if (ar.currentline > 0) {
+      lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
+      return;
+    }
+  }
+  lua_pushliteral(L, "?");
+}
+
+void lev_track(lua_State *L, const lev_state *state, int index) {
+  struct timespec now;
+  if (!state->tracking)
+    return;
+  index = lua_absindex(L, index);
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &origins_key);
+  lua_pushvalue(L, index);
+  lua_createtable(L, 0, 2);
+  pushwhere(L);
+  lua_setfield(L, -2, "created");
+  lua_pushnumber(L, (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec / 1e9);
+  lua_setfield(L, -2, "since");
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+void lev_pushorigins(lua_State *L) {
+  lua_newtable(L);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &origins_key);
+  lua_pushnil(L);
+  while (lua_next(L, -2)) {
+    lua_rawsetp(L, -4, lua_touserdata(L, -2));
+  }
+  lua_pop(L, 1);
+}
+
+void *lev_realloc(lua_State *L, void *block, size_t old, size_t size) {
+  void *data;
+  lua_Alloc allocate = lua_getallocf(L, &data);
+  if (block == NULL)
+    old = 0;
+  void *moved = allocate(data, block, old, size);
+  if (moved == NULL && size > 0) /* a passing failure, as Lua tolerates it */
+    moved = allocate(data, block, old, size);
+  if (moved == NULL && size > 0)
+    luaL_error(L, "not enough memory");
+  return moved;
+}

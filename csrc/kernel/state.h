@@ -1,0 +1,50 @@
+/*
+ * What the kernel keeps for each Lua state: one userdata, and one table with
+ * weak values that callbacks reach by a registry number.
+ */
+#ifndef LEV_STATE_H
+#define LEV_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+
+typedef struct lev_state {
+  lua_State *main;
+  int table;        /* registry reference of the table below */
+  uint32_t last_id; /* given to a base; never used again */
+  bool tracking;    /* objects remember where they were made */
+  bool logging;     /* this state takes libevent's log lines */
+} lev_state;
+
+/* Places of the state's table. The strings stand there because a callback
+ * must not allocate before its protected call; a base's slot array stands at
+ * the id of the base, weakly, so that nothing here keeps a base alive. */
+enum {
+  LEV_AT_WHAT = 1,       /* 16 strings, one for each set of r, w, c and t */
+  LEV_AT_STACK = 17,     /* the error when the Lua stack cannot grow */
+  LEV_AT_MEMORY = 18,    /* the error when libevent has no memory */
+  LEV_AT_TRACEBACK = 19, /* left there by the message handler */
+  LEV_AT_BASES = 19      /* ids of bases are greater */
+};
+
+/* The state, made at the first call. [-0, +0, m] */
+lev_state *lev_getstate(lua_State *L);
+
+/* Pushes a value of the state's table. [-0, +1, -] */
+void lev_pushat(lua_State *L, const lev_state *state, lua_Integer place);
+
+/* Remembers where the object at an index was made, if tracking is on.
+ * [-0, +0, m] */
+void lev_track(lua_State *L, const lev_state *state, int index);
+
+/* Pushes a table of what lev_track has kept, by address. [-0, +1, m] */
+void lev_pushorigins(lua_State *L);
+
+/* Changes the size of a block with the allocator of the Lua state; size 0
+ * frees it and returns NULL. [-0, +0, m; - for a size that is no larger] */
+void *lev_realloc(lua_State *L, void *block, size_t old, size_t size);
+
+#endif

@@ -1,0 +1,347 @@
+/***
+Runs the loop: waits for events and calls back. Everything else is made by its
+methods and belongs to it.
+@classmod libevent.event_base
+*/
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "kernel/callback.h"
+#include "kernel/convert.h"
+#include "kernel/pin.h"
+#include "kernel/process.h"
+#include "kernel/ready.h"
+#include "kernel/result.h"
+#include "types/event_base.h"
+
+enum { LEV_BASE_FDS = 6 }; /* epoll, two timers, a pair for signals, a wake */
+
+/* libevent exits when it finds no descriptors left for a base, so see to it
+ * that there are. */
+static bool probe(void) {
+  int fds[LEV_BASE_FDS], n = 0;
+  while (n < LEV_BASE_FDS && (fds[n] = socket(AF_UNIX, SOCK_STREAM, 0)) >= 0)
+    n++;
+  int code = errno;
+  bool enough = n == LEV_BASE_FDS;
+  while (n > 0)
+    close(fds[--n]);
+  errno = code;
+  return enough;
+}
+
+/***
+Creates a base. Wraps `event_base_new_with_config`.
+@function libevent.event_base
+@param options? table Any of:
+- `avoid`: list of methods not to use, of `libevent.get_supported_methods`;
+- `require`: list of features the method must have: `"et"` edge-triggered
+  events, `"o1"` constant cost per event, `"fds"` any kind of descriptor,
+  `"early_close"` the event `c`;
+- `priorities`: integer from 1 to 255, 1 by default;
+- `max_dispatch`: table that bounds a turn: `interval` in seconds, `callbacks`
+  (4096 by default), and `min_priority`, the first priority it holds for;
+- `precise`: boolean, finer timeouts of @{libevent.event}s for one more system
+  call a turn (a @{libevent.timer} is precise always);
+- `changelist`, `nolock`, `ignore_env`: booleans, libevent's flags, off;
+- `no_cache_time`: boolean, on by default: a timeout counts from the moment it
+  is set, however long the callbacks before it took.
+@return libevent.event_base? base
+@return string? message
+@return integer? code An errno value: no descriptors left, or `ENOTSUP` if no
+method offers what is required.
+*/
+static int l_event_base_new_with_config(lua_State *L) {
+  lua_settop(L, 1);
+  lev_base *base = (lev_base *)lev_new(L, 0, &lev_event_base);
+  base->head.base = base;
+  base->state = lev_getstate(L);
+  base->generation = lev_generation();
+  base->id = ++base->state->last_id;
+  base->deadlines.fd = -1;
+  lev_newslots(L, -1);
+  lev_ready_open(L, -1);
+  lev_listslots(L, 2);
+  if (!probe() || (base->ptr = lev_newbase(L, 1)) == NULL)
+    return lev_failure(L, "event_base", errno);
+  event_assign(&base->kick, base->ptr, -1, 0, lev_onwake, base);
+  lua_settop(L, 2);
+  lev_open(L);
+  if (!lev_deadlines_open(base)) {
+    int code = errno;
+    lev_close(L, &base->head);
+    return lev_failure(L, "event_base", code);
+  }
+  return 1;
+}
+
+static void freebase(lev_base *base) {
+  event_base_free(base->ptr);
+  base->ptr = NULL;
+}
+
+/* In a callback of this base, or in a lua_close that one of them called, the
+ * memory must stay until event_base_loop returns. */
+static void free_event_base(lua_State *L, lev_object *self) {
+  lev_base *base = (lev_base *)self;
+  lev_closechildren(L, base);
+  lev_deadlines_close(L, base);
+  event_del(&base->kick);
+  event_debug_unassign(&base->kick);
+  lev_signals_release(base);
+  if (base->running)
+    event_base_loopbreak(base->ptr);
+  else
+    freebase(base);
+}
+
+static void describe_event_base(lua_State *L, const lev_object *self) {
+  const lev_base *base = (const lev_base *)self;
+  lua_pushfstring(L, "%s%s", event_base_get_method(base->ptr),
+                  base->running ? " running" : "");
+}
+
+bool lev_reinit(lev_base *base) {
+  bool timerfd = lev_deadlines_reinit(base);
+  bool ok = event_reinit(base->ptr) == 0;
+  base->generation = lev_generation();
+  if (!timerfd)
+    lev_deadlines_drop(base);
+  return ok;
+}
+
+/* Raises what a callback left for loop. [-0, +0, v] */
+static void raise(lua_State *L, lev_base *base) {
+  if (base->failed) {
+    base->failed = base->exhausted = false;
+    lua_getiuservalue(L, 1, LEV_UV_ERROR);
+    lua_pushnil(L);
+    lua_setiuservalue(L, 1, LEV_UV_ERROR);
+    lua_error(L);
+  }
+  if (base->exhausted) {
+    base->exhausted = false;
+    lev_pushat(L, base->state, LEV_AT_STACK);
+    lua_error(L);
+  }
+}
+
+/* Runs the loop of the base at index 1, the only value on the stack: there it
+ * stays for as long as the loop runs. */
+static int loop(lua_State *L, lev_base *base, int flags, const char *mode) {
+  if (base->running)
+    return luaL_error(L, "the loop of this event_base is running already");
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  raise(L, base);
+  lev_listslots(L, 1); /* the collector may have cleared it */
+  if (!lev_deadlines_arm(base, true) ||
+      ((lev_ready_count(base) > 0 || lev_log_waiting(base->state)) &&
+       !lev_kick(base)))
+    return lev_failure(L, "loop", ENOMEM);
+  base->unsettled = false;
+  base->running = true;
+  errno = 0;
+  int result = event_base_loop(base->ptr, flags);
+  int code = errno;
+  bool exited = event_base_got_exit(base->ptr);
+  bool broken = event_base_got_break(base->ptr);
+  base->running = false;
+  if (!base->head.open)
+    freebase(base);
+  raise(L, base);
+  if (result < 0)
+    return lev_failure(L, "loop", code);
+  lua_pushstring(L, broken        ? "break"
+                    : exited      ? "exit"
+                    : result == 1 ? "empty"
+                                  : mode);
+  return 1;
+}
+
+/***
+Runs the loop until nothing is pending, or until loopexit or loopbreak. An
+error in a callback, where @{event_base:on_error} is not set, ends the loop
+and is raised here, the very same value; the loop can be run again. Wraps
+`event_base_loop`.
+@function event_base:loop
+@param mode? string `"once"` waits for events, calls back, and returns;
+`"nowait"` does so without waiting; `"forever"` goes on when nothing is
+pending.
+@return string? why `"empty"`, `"exit"` or `"break"`; else the mode, whose turn
+is over.
+@return string? message
+@return integer? code An errno value, if the system cannot wait.
+*/
+static int l_event_base_loop(lua_State *L) {
+  static const char *const modes[] = { "", "once", "nowait", "forever", NULL };
+  static const int flags[] = { 0, EVLOOP_ONCE, EVLOOP_ONCE | EVLOOP_NONBLOCK,
+                               EVLOOP_NO_EXIT_ON_EMPTY };
+  lev_base *base = lev_self(L, &lev_event_base);
+  int mode = 0;
+  if (!lua_isnoneornil(L, 2)) {
+    mode = luaL_checkoption(L, 2, NULL, modes);
+    luaL_argcheck(L, mode != 0, 2, "invalid option ''");
+  }
+  lua_settop(L, 1);
+  return loop(L, base, flags[mode], modes[mode]);
+}
+
+/***
+Runs the loop: @{event_base:loop} without a mode. Wraps `event_base_dispatch`.
+@function event_base:dispatch
+@return string? why
+@return string? message
+@return integer? code
+*/
+static int l_event_base_dispatch(lua_State *L) {
+  lev_base *base = lev_self(L, &lev_event_base);
+  lua_settop(L, 1);
+  return loop(L, base, 0, "");
+}
+
+/***
+Lets the loop end after the callbacks that are due, at once or after a time;
+called before the loop runs, it ends the next one. Wraps `event_base_loopexit`.
+@function event_base:loopexit
+@param seconds? number
+@return boolean? ok
+@return string? message
+@return integer? code
+*/
+static int l_event_base_loopexit(lua_State *L) {
+  struct timeval tv;
+  lev_base *base = lev_self(L, &lev_event_base);
+  struct timeval *after = lev_opttimeval(L, 2, &tv);
+  errno = 0;
+  return lev_result(L, event_base_loopexit(base->ptr, after) == 0, "loopexit");
+}
+
+/***
+Ends the loop after the callback that is running. Called while the loop does
+not run, it has no effect. Wraps `event_base_loopbreak`.
+@function event_base:loopbreak
+@return boolean ok
+*/
+static int l_event_base_loopbreak(lua_State *L) {
+  lev_base *base = lev_self(L, &lev_event_base);
+  return lev_result(L, event_base_loopbreak(base->ptr) == 0, "loopbreak");
+}
+
+/***
+Makes the loop look for new events at once, before what is active but of less
+priority. Wraps `event_base_loopcontinue`.
+@function event_base:loopcontinue
+@return boolean ok
+*/
+static int l_event_base_loopcontinue(lua_State *L) {
+  lev_base *base = lev_self(L, &lev_event_base);
+  return lev_result(L, event_base_loopcontinue(base->ptr) == 0,
+                    "loopcontinue");
+}
+
+/***
+Calls a function when the callback that is running now has returned, or in the
+next turn of the loop. What is deferred in such a function waits for the turn
+after, so that input and output go on.
+@function event_base:defer
+@param callback fun()
+*/
+static int l_event_base_defer(lua_State *L) {
+  lev_self(L, &lev_event_base);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_settop(L, 2);
+  lev_ready_put(L, 1);
+  return 0;
+}
+
+/***
+Sets what is told of errors in callbacks; the loop goes on after it. An error
+in that function itself ends the loop and is raised by it.
+@function event_base:on_error
+@param callback? fun(err: any, traceback: string, object: any) None: the loop
+ends with the first error and raises it.
+@return function? previous
+*/
+static int l_on_error(lua_State *L) {
+  lev_self(L, &lev_event_base);
+  if (!lua_isnoneornil(L, 2))
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_settop(L, 2);
+  lua_getiuservalue(L, 1, LEV_UV_ON_ERROR);
+  lua_insert(L, 2);
+  lua_setiuservalue(L, 1, LEV_UV_ON_ERROR);
+  return 1;
+}
+
+/***
+Returns the traceback of the last error in a callback.
+@function event_base:traceback
+@return string? traceback
+*/
+static int l_traceback(lua_State *L) {
+  lev_self(L, &lev_event_base);
+  if (lua_getiuservalue(L, 1, LEV_UV_TRACEBACK) != LUA_TSTRING)
+    lua_pushnil(L);
+  return 1;
+}
+
+/***
+Makes the base usable in a forked child: a backend, a signal pair and a timer of
+its own, with the same events pending. Until then everything but close raises
+there. Wraps `event_reinit`.
+@function event_base:reinit
+@return boolean? ok
+@return string? message
+@return integer? code
+*/
+static int l_event_reinit(lua_State *L) {
+  lev_base *base = lev_test(L, 1, &lev_event_base);
+  if (base == NULL)
+    luaL_typeerror(L, 1, lev_event_base.name);
+  if (!base->head.open)
+    luaL_error(L, "attempt to use a closed event_base");
+  errno = 0;
+  return lev_result(L, lev_reinit(base), "reinit");
+}
+
+static const luaL_Reg methods[] = {
+  { "loop", l_event_base_loop },
+  { "dispatch", l_event_base_dispatch },
+  { "loopexit", l_event_base_loopexit },
+  { "loopbreak", l_event_base_loopbreak },
+  { "loopcontinue", l_event_base_loopcontinue },
+  { "defer", l_event_base_defer },
+  { "on_error", l_on_error },
+  { "traceback", l_traceback },
+  { "reinit", l_event_reinit },
+  { "method", l_event_base_get_method },
+  { "features", l_event_base_get_features },
+  { "priorities", l_event_base_get_npriorities },
+  { "num_events", l_event_base_get_num_events },
+  { "max_events", l_event_base_get_max_events },
+  { "now", l_now },
+  { "gettimeofday_cached", l_event_base_gettimeofday_cached },
+  { "update_time", l_event_base_update_cache_time },
+  { "got_exit", l_event_base_got_exit },
+  { "got_break", l_event_base_got_break },
+  { "dump", l_event_base_dump_events },
+  { "objects", l_objects },
+  { NULL, NULL },
+};
+
+static const luaL_Reg functions[] = {
+  { "event_base", l_event_base_new_with_config },
+  { NULL, NULL },
+};
+
+const lev_type lev_event_base = {
+  .name = "libevent.event_base",
+  .size = sizeof(lev_base),
+  .uservalues = LEV_BASE_UVS,
+  .methods = methods,
+  .functions = functions,
+  .free = free_event_base,
+  .describe = describe_event_base,
+};

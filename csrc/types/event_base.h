@@ -1,0 +1,24 @@
+#ifndef LEV_TYPES_EVENT_BASE_H
+#define LEV_TYPES_EVENT_BASE_H
+
+#include "kernel/base.h"
+
+/* Creates libevent's event_base from an options argument: see event_config.c.
+ * NULL with errno if the system stands in the way. [-0, +0, v] */
+struct event_base *lev_newbase(lua_State *L, int options);
+
+/* Methods that ask a base and change nothing: see event_base_info.c. */
+int l_event_base_get_method(lua_State *L);
+int l_event_base_get_features(lua_State *L);
+int l_event_base_get_npriorities(lua_State *L);
+int l_event_base_get_num_events(lua_State *L);
+int l_event_base_get_max_events(lua_State *L);
+int l_event_base_gettimeofday_cached(lua_State *L);
+int l_event_base_update_cache_time(lua_State *L);
+int l_event_base_got_exit(lua_State *L);
+int l_event_base_got_break(lua_State *L);
+int l_event_base_dump_events(lua_State *L);
+int l_now(lua_State *L);
+int l_objects(lua_State *L);
+
+#endif

@@ -1,0 +1,266 @@
+/* What an event_base tells about itself. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "kernel/convert.h"
+#include "kernel/ready.h"
+#include "kernel/result.h"
+#include "types/event_base.h"
+
+/***
+Returns the name of the kernel mechanism in use: `"epoll"`, `"poll"`, … Wraps
+`event_base_get_method`.
+@function event_base:method
+@return string method
+*/
+int l_event_base_get_method(lua_State *L) {
+  lev_base *base = lev_self(L, &lev_event_base);
+  lua_pushstring(L, event_base_get_method(base->ptr));
+  return 1;
+}
+
+/***
+Returns the features of the method as a set. Wraps `event_base_get_features`.
+@function event_base:features
+@return table features With `et`, `o1`, `fds` and `early_close` true where the
+method offers it.
+*/
+int l_event_base_get_features(lua_State *L) {
+  static const struct {
+    const char *name;
+    int bit;
+  } features[] = {
+    { "et", EV_FEATURE_ET },
+    { "o1", EV_FEATURE_O1 },
+    { "fds", EV_FEATURE_FDS },
+    { "early_close", EV_FEATURE_EARLY_CLOSE },
+  };
+  lev_base *base = lev_self(L, &lev_event_base);
+  int has = event_base_get_features(base->ptr);
+  lua_createtable(L, 0, 4);
+  for (size_t i = 0; i < sizeof features / sizeof features[0]; i++) {
+    if (has & features[i].bit) {
+      lua_pushboolean(L, 1);
+      lua_setfield(L, -2, features[i].name);
+    }
+  }
+  return 1;
+}
+
+/***
+Returns how many priorities the base has. Wraps `event_base_get_npriorities`.
+@function event_base:priorities
+@return integer n
+*/
+int l_event_base_get_npriorities(lua_State *L) {
+  lev_base *base = lev_self(L, &lev_event_base);
+  lua_pushinteger(L, event_base_get_npriorities(base->ptr));
+  return 1;
+}
+
+/* Returns libevent's flags for a kind of count. */
+static unsigned checkkind(lua_State *L, int arg) {
+  static const char *const kinds[] = { "added", "active", "virtual", "all",
+                                       NULL };
+  static const unsigned flags[] = {
+    EVENT_BASE_COUNT_ADDED, EVENT_BASE_COUNT_ACTIVE, EVENT_BASE_COUNT_VIRTUAL,
+    EVENT_BASE_COUNT_ADDED | EVENT_BASE_COUNT_ACTIVE | EVENT_BASE_COUNT_VIRTUAL
+  };
+  return flags[luaL_checkoption(L, arg, "added", kinds)];
+}
+
+/***
+Returns how many events are pending, timers and deferred functions included.
+Wraps `event_base_get_num_events`.
+@function event_base:num_events
+@param kind? string `"added"` (default), `"active"`, `"virtual"` or `"all"`.
+@return integer n
+*/
+int l_event_base_get_num_events(lua_State *L) {
+  lev_base *base = lev_self(L, &lev_event_base);
+  unsigned flags = checkkind(L, 2);
+  lua_Integer n = event_base_get_num_events(base->ptr, flags);
+  if (flags & EVENT_BASE_COUNT_ADDED) {
+    /* Ours stand for the timers and deferred functions, which count. */
+    n -= base->deadlines.added ? 1 : 0;
+    n -= event_pending(&base->kick, EV_TIMEOUT, NULL) ? 1 : 0;
+    n += lev_deadlines_count(base) + lev_ready_count(base);
+  }
+  lua_pushinteger(L, n);
+  return 1;
+}
+
+/***
+Returns the highest number of libevent's events that were pending at a time;
+all timers together count as one. Wraps `event_base_get_max_events`.
+@function event_base:max_events
+@param kind? string As for @{event_base:num_events}.
+@param clear? boolean Begins counting anew.
+@return integer n
+*/
+int l_event_base_get_max_events(lua_State *L) {
+  lev_base *base = lev_self(L, &lev_event_base);
+  unsigned flags = checkkind(L, 2);
+  int clear = lua_toboolean(L, 3);
+  lua_pushinteger(L, event_base_get_max_events(base->ptr, flags, clear));
+  return 1;
+}
+
+/***
+Returns the time on the clock of the timers, which never goes back.
+@function event_base:now
+@return number seconds Since some moment in the past.
+*/
+int l_now(lua_State *L) {
+  struct timespec now;
+  lev_self(L, &lev_event_base);
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  lua_pushnumber(L, (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec / 1e9);
+  return 1;
+}
+
+/***
+Returns the time of day, as of the start of the turn if the base was created
+with `no_cache_time = false`. Wraps `event_base_gettimeofday_cached`.
+@function event_base:gettimeofday_cached
+@return number seconds Since 1970.
+*/
+int l_event_base_gettimeofday_cached(lua_State *L) {
+  struct timeval tv = { 0, 0 };
+  lev_base *base = lev_self(L, &lev_event_base);
+  event_base_gettimeofday_cached(base->ptr, &tv);
+  lua_pushnumber(L, lev_seconds(&tv));
+  return 1;
+}
+
+/***
+Takes a new look at the clock, where the base was created with
+`no_cache_time = false` and a callback has taken long. Wraps
+`event_base_update_cache_time`.
+@function event_base:update_time
+@return boolean ok
+*/
+int l_event_base_update_cache_time(lua_State *L) {
+  lev_base *base = lev_self(L, &lev_event_base);
+  int ok = event_base_update_cache_time(base->ptr) == 0;
+  return lev_result(L, ok, "update_time");
+}
+
+/***
+Tells whether the loop ended, or is about to, by loopexit. Wraps
+`event_base_got_exit`.
+@function event_base:got_exit
+@return boolean exit
+*/
+int l_event_base_got_exit(lua_State *L) {
+  lev_base *base = lev_self(L, &lev_event_base);
+  lua_pushboolean(L, event_base_got_exit(base->ptr));
+  return 1;
+}
+
+/***
+Tells whether the loop ended, or is about to, by loopbreak. Wraps
+`event_base_got_break`.
+@function event_base:got_break
+@return boolean break
+*/
+int l_event_base_got_break(lua_State *L) {
+  lev_base *base = lev_self(L, &lev_event_base);
+  lua_pushboolean(L, event_base_got_break(base->ptr));
+  return 1;
+}
+
+/***
+Returns libevent's list of the events that are added and active, for reading.
+Wraps `event_base_dump_events`.
+@function event_base:dump
+@return string? text
+@return string? message
+@return integer? code
+*/
+int l_event_base_dump_events(lua_State *L) {
+  char *text = NULL;
+  size_t length = 0;
+  lev_base *base = lev_self(L, &lev_event_base);
+  FILE *stream = open_memstream(&text, &length);
+  if (stream == NULL)
+    return lev_failure(L, "dump", errno);
+  event_base_dump_events(base->ptr, stream);
+  if (fclose(stream) != 0 || text == NULL) {
+    int code = errno;
+    free(text);
+    return lev_failure(L, "dump", code);
+  }
+  lev_pushowned(L, text, length);
+  return 1;
+}
+
+/* Adds what the state remembers of the object to the entry on top of the
+ * stack; 'origins' is the table of lev_pushorigins. [-0, +0, m] */
+static void addorigin(lua_State *L, const lev_object *self, int origins,
+                      lua_Number now) {
+  if (lua_rawgetp(L, origins, self) == LUA_TTABLE) {
+    lua_getfield(L, -1, "created");
+    lua_setfield(L, -3, "created");
+    lua_getfield(L, -1, "since");
+    lua_pushnumber(L, now - lua_tonumber(L, -1));
+    lua_setfield(L, -4, "age");
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
+static void pushentry(lua_State *L, const lev_object *self) {
+  lua_createtable(L, 0, 6);
+  lua_pushstring(L, lev_typename(self->type));
+  lua_setfield(L, -2, "type");
+  lev_pushdescription(L, self);
+  lua_setfield(L, -2, "description");
+  lua_pushboolean(L, self->type->pending(self));
+  lua_setfield(L, -2, "pending");
+  if (self->type->fd != NULL && self->type->fd(self) >= 0) {
+    lua_pushinteger(L, self->type->fd(self));
+    lua_setfield(L, -2, "fd");
+  }
+}
+
+/* Makes the list of base:objects. The collector is stopped: it could close
+ * what is being read. */
+static int list(lua_State *L) {
+  struct timespec now;
+  lev_base *base = lua_touserdata(L, 1);
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  lev_pushorigins(L);
+  lua_newtable(L);
+  lua_Integer i = 0;
+  for (const lev_object *o = base->children; o != NULL; o = o->next) {
+    pushentry(L, o);
+    addorigin(L, o, 2,
+              (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec / 1e9);
+    lua_rawseti(L, 3, ++i);
+  }
+  return 1;
+}
+
+/***
+Returns what the base has open, newest first.
+@function event_base:objects
+@return table[] objects Each with `type`, `description` (what tostring says),
+`pending`, `fd` where it has one, and, if it was made while
+`libevent.track(true)` held, `created` as `"file:line"` and its `age` in
+seconds.
+*/
+int l_objects(lua_State *L) {
+  lev_self(L, &lev_event_base);
+  lua_pushcfunction(L, list);
+  lua_pushvalue(L, 1);
+  int collecting = lua_gc(L, LUA_GCISRUNNING);
+  lua_gc(L, LUA_GCSTOP);
+  int status = lua_pcall(L, 1, 1, 0);
+  if (collecting == 1)
+    lua_gc(L, LUA_GCRESTART);
+  return status == LUA_OK ? 1 : lua_error(L);
+}

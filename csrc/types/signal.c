@@ -1,0 +1,281 @@
+/***
+Calls back when the process gets a signal. The signals of a process can be
+watched by one base at a time. Made by @{event_base:signal}.
+@classmod libevent.signal
+*/
+
+#include "types/signal.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/base.h"
+#include "kernel/callback.h"
+#include "kernel/convert.h"
+#include "kernel/pin.h"
+#include "kernel/process.h"
+#include "kernel/result.h"
+
+typedef struct lev_signalobject {
+  lev_object head;
+  struct event event;
+} lev_signalobject;
+
+enum { LEV_UV_NAME = 3 };
+
+static const struct {
+  const char *name;
+  int number;
+} names[] = {
+  { "ABRT", SIGABRT }, { "ALRM", SIGALRM },     { "BUS", SIGBUS },
+  { "CHLD", SIGCHLD }, { "CONT", SIGCONT },     { "FPE", SIGFPE },
+  { "HUP", SIGHUP },   { "ILL", SIGILL },       { "INT", SIGINT },
+  { "IO", SIGIO },     { "KILL", SIGKILL },     { "PIPE", SIGPIPE },
+  { "PROF", SIGPROF }, { "QUIT", SIGQUIT },     { "SEGV", SIGSEGV },
+  { "STOP", SIGSTOP }, { "SYS", SIGSYS },       { "TERM", SIGTERM },
+  { "TRAP", SIGTRAP }, { "TSTP", SIGTSTP },     { "TTIN", SIGTTIN },
+  { "TTOU", SIGTTOU }, { "URG", SIGURG },       { "USR1", SIGUSR1 },
+  { "USR2", SIGUSR2 }, { "VTALRM", SIGVTALRM }, { "WINCH", SIGWINCH },
+  { "XCPU", SIGXCPU }, { "XFSZ", SIGXFSZ },
+#ifdef SIGPWR
+  { "PWR", SIGPWR },
+#endif
+#ifdef SIGSTKFLT
+  { "STKFLT", SIGSTKFLT },
+#endif
+};
+
+enum { NAMES = sizeof names / sizeof names[0] };
+
+static int byname(const char *name) {
+  if (strncmp(name, "SIG", 3) == 0)
+    name += 3;
+  for (int i = 0; i < NAMES; i++) {
+    if (strcmp(names[i].name, name) == 0)
+      return names[i].number;
+  }
+#ifdef SIGRTMIN
+  char *end;
+  if (strncmp(name, "RTMIN", 5) == 0) {
+    long n = name[5] == '+' ? strtol(name + 6, &end, 10) : 0;
+    bool whole = name[5] == '\0' || (name[5] == '+' && *end == '\0');
+    if (whole && n >= 0 && n <= SIGRTMAX - SIGRTMIN)
+      return SIGRTMIN + (int)n;
+  }
+#endif
+  return 0;
+}
+
+static void pushname(lua_State *L, int number) {
+  for (int i = 0; i < NAMES; i++) {
+    if (names[i].number == number) {
+      lua_pushstring(L, names[i].name);
+      return;
+    }
+  }
+#ifdef SIGRTMIN
+  if (number >= SIGRTMIN && number <= SIGRTMAX) {
+    lua_pushfstring(L, "RTMIN+%d", number - SIGRTMIN);
+    return;
+  }
+#endif
+  lua_pushfstring(L, "%d", number);
+}
+
+static int checksignal(lua_State *L, int arg) {
+  if (lua_type(L, arg) == LUA_TSTRING) {
+    int number = byname(lua_tostring(L, arg));
+    if (number == 0)
+      luaL_argerror(L, arg, lua_pushfstring(L, "unknown signal '%s'",
+                                            lua_tostring(L, arg)));
+    return number;
+  }
+  if (!lua_isinteger(L, arg))
+    luaL_typeerror(L, arg, "name or number of a signal");
+  return lev_checkint(L, arg, 1, NSIG - 1);
+}
+
+static void on_signal(evutil_socket_t number, short what, void *arg) {
+  lev_object *self = arg;
+  lua_State *L = lev_enter(self, LEV_UV_CALLBACK);
+  (void)number, (void)what;
+  if (L != NULL) {
+    lua_getiuservalue(L, -1, LEV_UV_NAME);
+    lev_leave(L, self, 1);
+  }
+}
+
+/***
+Creates a signal, idle until @{signal:add}; it calls back for each delivery
+until it is deleted. Wraps `evsignal_new`.
+@function event_base:signal
+@param signal string|integer A name, with or without SIG, such as `"INT"` or
+`"RTMIN+1"`, or a number.
+@param callback fun(signal: libevent.signal, name: string)
+@return libevent.signal signal
+*/
+static int l_evsignal_new(lua_State *L) {
+  lev_base *base = lev_self(L, &lev_event_base);
+  int number = checksignal(L, 2);
+  luaL_checktype(L, 3, LUA_TFUNCTION);
+  lev_signalobject *self = (lev_signalobject *)lev_new(L, 1, &lev_signal);
+  lev_setcallback(L, -1, LEV_UV_CALLBACK, 3);
+  pushname(L, number);
+  lua_setiuservalue(L, -2, LEV_UV_NAME);
+  event_assign(&self->event, base->ptr, number, EV_SIGNAL | EV_PERSIST,
+               on_signal, self);
+  lev_open(L);
+  return 1;
+}
+
+static bool added(const lev_signalobject *self) {
+  return event_pending(&self->event, EV_SIGNAL, NULL) != 0;
+}
+
+/***
+Begins to watch the signal; raises while another base of the process watches
+signals. Wraps `evsignal_add`.
+@function signal:add
+@return boolean? ok
+@return string? message
+@return integer? code An errno value, `EINVAL` for a signal that cannot be
+caught.
+*/
+static int l_evsignal_add(lua_State *L) {
+  lev_signalobject *self = lev_self(L, &lev_signal);
+  lev_base *base = self->head.base;
+  luaL_argcheck(L, lua_isnoneornil(L, 2), 2, "a signal takes no timeout");
+  if (added(self))
+    return lev_result(L, 1, "evsignal_add");
+  lev_pin(L, 1);
+  if (!lev_signals_claim(base)) {
+    lev_unpin(L, &self->head);
+    return luaL_error(L, "signals are watched by another event_base of this "
+                         "process");
+  }
+  errno = 0;
+  int ok = event_add(&self->event, NULL) == 0;
+  int code = errno;
+  if (ok)
+    base->signals++;
+  else
+    lev_unpin(L, &self->head);
+  if (base->signals == 0)
+    lev_signals_release(base);
+  errno = code;
+  return lev_result(L, ok, "evsignal_add");
+}
+
+static void stop(lev_signalobject *self) {
+  lev_base *base = self->head.base;
+  bool was = added(self);
+  event_del(&self->event);
+  if (was && --base->signals == 0)
+    lev_signals_release(base);
+}
+
+/***
+Stops watching the signal, which does again what it did before; no effect if
+it is not watched. Wraps `evsignal_del`.
+@function signal:del
+@return boolean ok
+*/
+static int l_evsignal_del(lua_State *L) {
+  lev_signalobject *self = lev_self(L, &lev_signal);
+  stop(self);
+  lev_unpinidle(L, &self->head);
+  return lev_result(L, 1, "evsignal_del");
+}
+
+/***
+Tells whether the signal is watched. Wraps `evsignal_pending`.
+@function signal:pending
+@return string? what `"s"`, or nil if it is not.
+*/
+static int l_evsignal_pending(lua_State *L) {
+  lev_signalobject *self = lev_self(L, &lev_signal);
+  if (added(self))
+    lua_pushliteral(L, "s");
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+/***
+Returns the number of the signal. Wraps `event_get_signal`.
+@function signal:number
+@return integer number
+*/
+static int l_event_get_signal(lua_State *L) {
+  lev_signalobject *self = lev_self(L, &lev_signal);
+  lua_pushinteger(L, event_get_signal(&self->event));
+  return 1;
+}
+
+/***
+Returns the name of the signal without SIG.
+@function signal:name
+@return string name
+*/
+static int l_name(lua_State *L) {
+  lev_self(L, &lev_signal);
+  lua_getiuservalue(L, 1, LEV_UV_NAME);
+  return 1;
+}
+
+/***
+Replaces the callback.
+@function signal:setcb
+@param callback fun(signal: libevent.signal, name: string)
+*/
+static int l_signal_setcb(lua_State *L) {
+  lev_self(L, &lev_signal);
+  lev_setcallback(L, 1, LEV_UV_CALLBACK, 2);
+  return 0;
+}
+
+static void free_signal(lua_State *L, lev_object *self) {
+  lev_signalobject *s = (lev_signalobject *)self;
+  (void)L;
+  stop(s);
+  event_debug_unassign(&s->event);
+}
+
+static bool pending_signal(const lev_object *self) {
+  return event_pending(&((const lev_signalobject *)self)->event, EV_SIGNAL,
+                       NULL) != 0;
+}
+
+static void describe_signal(lua_State *L, const lev_object *self) {
+  const lev_signalobject *s = (const lev_signalobject *)self;
+  pushname(L, event_get_signal(&s->event));
+  lua_pushstring(L, added(s) ? " pending" : " idle");
+}
+
+static const luaL_Reg methods[] = {
+  { "add", l_evsignal_add },
+  { "del", l_evsignal_del },
+  { "pending", l_evsignal_pending },
+  { "number", l_event_get_signal },
+  { "name", l_name },
+  { "setcb", l_signal_setcb },
+  { NULL, NULL },
+};
+
+static const luaL_Reg constructors[] = {
+  { "signal", l_evsignal_new },
+  { NULL, NULL },
+};
+
+const lev_type lev_signal = {
+  .name = "libevent.signal",
+  .size = sizeof(lev_signalobject),
+  .uservalues = 3,
+  .methods = methods,
+  .constructors = constructors,
+  .free = free_signal,
+  .pending = pending_signal,
+  .describe = describe_signal,
+};
