@@ -14,7 +14,6 @@ static const lev_api api = {
   .setcallback = lev_setcallback,
   .pin = lev_pin,
   .unpin = lev_unpin,
-  .unpinidle = lev_unpinidle,
   .enter = lev_enter,
   .entertop = lev_entertop,
   .leave = lev_leave,

@@ -23,23 +23,23 @@ typedef struct lev_api {
   const lev_type *event_base;
 
   void (*register_type)(lua_State *L, int module, const lev_type *type);
-  lev_object *(*new)(lua_State *L, int base, const lev_type *type);
-  void (*open)(lua_State *L);
+  void *(*new)(lua_State *L, int base, const lev_type *type);
+  void (*open)(lua_State *L, lev_object *self);
   void (*close)(lua_State *L, lev_object *self);
   void *(*self)(lua_State *L, const lev_type *type);
   void *(*check)(lua_State *L, int arg, const lev_type *type);
   void *(*test)(lua_State *L, int index, const lev_type *type);
   void (*setcallback)(lua_State *L, int index, int uservalue, int arg);
 
-  void (*pin)(lua_State *L, int index);
+  void (*pin)(lua_State *L, lev_object *self, int index);
   void (*unpin)(lua_State *L, lev_object *self);
-  void (*unpinidle)(lua_State *L, lev_object *self);
 
   lua_State *(*enter)(lev_object *self, int uservalue);
   bool (*entertop)(lua_State *L, lev_object *self, int uservalue);
   void (*leave)(lua_State *L, lev_object *self, int n);
 
-  void (*deadline_add)(lua_State *L, int index, double seconds);
+  void (*deadline_add)(lua_State *L, lev_object *self, int index,
+                       double seconds);
   void (*deadline_del)(const lev_object *self);
   bool (*deadline_pending)(const lev_object *self, double *left);
 

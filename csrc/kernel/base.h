@@ -24,6 +24,14 @@ enum {
   LEV_BASE_UVS = 7
 };
 
+typedef struct lev_slots {
+  uint32_t *cells;   /* by slot: see pin.h */
+  uint32_t capacity; /* how many cells there are */
+  uint32_t free;     /* head of the list of free slots; 0 if none */
+  uint32_t last;     /* the highest slot ever used */
+  int held;          /* registry reference while the loop runs */
+} lev_slots;
+
 struct lev_base {
   lev_object head;
   struct event_base *ptr;
@@ -31,8 +39,6 @@ struct lev_base {
   uint32_t id;              /* where the state's table has the slots */
   uint32_t generation;      /* of the process that made or reinited it */
   lev_object *children;     /* open ones, newest first */
-  uint32_t free_slot;       /* head of the list of free pins; 0 if none */
-  uint32_t last_slot;       /* the highest slot ever used */
   uint32_t signals;         /* how many are pending */
   int depth;                /* callbacks entered and not yet left */
   bool running;             /* event_base_loop is on the C stack */
@@ -44,14 +50,11 @@ struct lev_base {
     uint32_t next, last;    /* what is left of LEV_UV_DRAINING */
   } ready;
   struct event kick;        /* a zero timeout: wakes the next turn */
+  lev_slots slots;
   lev_deadlines deadlines;
 };
 
 extern const lev_type lev_event_base;
-
-/* Pushes the slot array of an object's base, or nil while that base is being
- * collected. [-0, +1, -] */
-void lev_pushslots(lua_State *L, const lev_base *base);
 
 /* After a fork, gives the base its own backend; false with errno if it
  * cannot. [-0, +0, -] */

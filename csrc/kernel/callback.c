@@ -51,9 +51,8 @@ bool lev_room(lua_State *L, lev_base *base) {
 }
 
 static void pushbase(lua_State *L, const lev_base *base) {
-  lev_pushslots(L, base);
-  if (lua_istable(L, -1)) {
-    lua_rawgeti(L, -1, 1);
+  if (lev_slots_push(L, base)) {
+    lua_rawgeti(L, -1, LEV_SLOT_BASE);
     lua_replace(L, -2);
   }
 }
@@ -123,13 +122,12 @@ static void leave(lua_State *L, lev_base *base) {
 }
 
 bool lev_entertop(lua_State *L, lev_object *self, int uservalue) {
-  int index = lua_gettop(L);
   lev_pushhandler(L);
-  if (lua_getiuservalue(L, index, uservalue) != LUA_TFUNCTION) {
-    lua_settop(L, index);
+  if (lua_getiuservalue(L, -2, uservalue) != LUA_TFUNCTION) {
+    lua_pop(L, 2);
     return false;
   }
-  lua_pushvalue(L, index);
+  lua_pushvalue(L, -3);
   self->base->depth++;
   return true;
 }
@@ -139,29 +137,31 @@ lua_State *lev_enter(lev_object *self, int uservalue) {
   lua_State *L = base->state->main;
   if (!lev_room(L, base))
     return NULL;
-  lev_pushslots(L, base);
-  if (!lua_istable(L, -1)) {
+  if (!lev_slots_push(L, base)) {
     lua_pop(L, 1);
     return NULL;
   }
   lua_rawgeti(L, -1, self->slot);
-  lua_replace(L, -2);
   if (!lev_entertop(L, self, uservalue)) {
-    lua_pop(L, 1);
+    lua_pop(L, 2);
     return NULL;
   }
   return L;
 }
 
+void lev_pushwhat(lua_State *L, int what) {
+  int set = (what & (EV_TIMEOUT | EV_READ | EV_WRITE)) |
+            (what & EV_CLOSED ? 8 : 0);
+  lua_rawgeti(L, -5, LEV_SLOT_WHAT + set);
+}
+
 void lev_leave(lua_State *L, lev_object *self, int n) {
-  int index = lua_gettop(L) - n - 3; /* object, handler, callback, object */
-  int status = lua_pcall(L, n + 1, 0, index + 1);
+  int status = lua_pcall(L, n + 1, 0, -(n + 3));
   if (status != LUA_OK)
-    lev_report(L, self->base, index, status);
+    lev_report(L, self->base, lua_gettop(L) - 2, status);
   lev_unpinidle(L, self);
-  lev_base *base = self->base;
-  leave(L, base);
-  lua_settop(L, index - 1);
+  leave(L, self->base);
+  lua_settop(L, -4); /* slots, object, handler */
 }
 
 void lev_callfor(lua_State *L, lev_base *base) {

@@ -18,18 +18,22 @@
 
 #include "kernel/object.h"
 
-/* Begins a callback of a pinned object: pushes what lev_leave needs, the
- * callback and the object as its first argument. NULL if it has no such
- * callback. [-0, +4, -] */
+/* Begins a callback of a pinned object: pushes the slot array, the object, the
+ * message handler, the callback and the object again, as its first argument.
+ * NULL if it has no such callback. [-0, +5, -] */
 lua_State *lev_enter(lev_object *self, int uservalue);
 
-/* The same for an object that is on top of the stack already; false if it has
- * no such callback. [-0, +3, -] */
+/* The same where the slot array and the object are on top of the stack already;
+ * false if it has no such callback. [-0, +3, -] */
 bool lev_entertop(lua_State *L, lev_object *self, int uservalue);
+
+/* Pushes the letters r, w, c and t of a set, right after lev_enter.
+ * [-0, +1, -] */
+void lev_pushwhat(lua_State *L, int what);
 
 /* Calls the callback with the object and n more arguments, reports its error,
  * unpins the object if it is idle now, and when it was the outermost callback
- * of the base settles what waited for that. [-(4+n), +0, -] */
+ * of the base settles what waited for that. [-(5+n), +0, -] */
 void lev_leave(lua_State *L, lev_object *self, int n);
 
 /* Tells whether the Lua stack has room for a callback; if not, breaks the loop

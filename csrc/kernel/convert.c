@@ -89,12 +89,6 @@ void lev_pushmask(lua_State *L, int mask) {
   lua_pushlstring(L, text, n);
 }
 
-void lev_pushwhat(lua_State *L, const lev_state *state, int what) {
-  int set = (what & EV_READ ? 1 : 0) | (what & EV_WRITE ? 2 : 0) |
-            (what & EV_CLOSED ? 4 : 0) | (what & EV_TIMEOUT ? 8 : 0);
-  lev_pushat(L, state, LEV_AT_WHAT + set);
-}
-
 typedef struct slice {
   char *text;
   size_t length;

@@ -11,8 +11,6 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-#include "kernel/state.h"
-
 /* Seconds: a number from 0 to 1e9. [-0, +0, v] */
 double lev_checkseconds(lua_State *L, int arg);
 
@@ -34,9 +32,6 @@ short lev_checkmask(lua_State *L, int arg, const char *allowed);
 
 /* Pushes the letters of a set. [-0, +1, m] */
 void lev_pushmask(lua_State *L, int mask);
-
-/* Pushes the letters r, w, c and t of a set. [-0, +1, -] */
-void lev_pushwhat(lua_State *L, const lev_state *state, int what);
 
 /* Pushes a string made by malloc and frees it, even if that raises.
  * [-0, +1, m] */

@@ -37,76 +37,72 @@ static uint64_t ms_of(uint64_t key) {
 
 /* The heap. */
 
-static void put(lev_deadlines *d, uint32_t i, lev_deadline entry) {
-  d->heap[i] = entry;
-  d->place[entry.slot] = i;
+static void put(lev_base *base, uint32_t i, lev_deadline entry) {
+  base->deadlines.heap[i] = entry;
+  base->slots.cells[entry.slot] = i;
 }
 
-static void up(lev_deadlines *d, uint32_t i, lev_deadline entry) {
-  while (i > LEV_ROOT) {
-    uint32_t parent = i / 4 + 2;
-    if (d->heap[parent].key <= entry.key)
-      break;
-    put(d, i, d->heap[parent]);
-    i = parent;
+static void up(lev_base *base, uint32_t i, lev_deadline entry) {
+  const lev_deadline *heap = base->deadlines.heap;
+  while (i > LEV_ROOT && heap[i / 4 + 2].key > entry.key) {
+    put(base, i, heap[i / 4 + 2]);
+    i = i / 4 + 2;
   }
-  put(d, i, entry);
+  put(base, i, entry);
 }
 
-static void down(lev_deadlines *d, uint32_t i, lev_deadline entry) {
-  for (;;) {
-    uint32_t first = 4 * i - 8, least = first;
-    uint32_t last = first + 4 < d->end ? first + 4 : d->end;
-    if (first >= d->end)
-      break;
+static void down(lev_base *base, uint32_t i, lev_deadline entry) {
+  const lev_deadline *heap = base->deadlines.heap;
+  uint32_t end = base->deadlines.end;
+  for (uint32_t first; (first = 4 * i - 8) < end;) {
+    uint32_t least = first, last = first + 4 < end ? first + 4 : end;
+    for (uint32_t line = 0; line < 4; line++) /* their children */
+      __builtin_prefetch(&heap[4 * (size_t)(first + line) - 8]);
     for (uint32_t child = first + 1; child < last; child++) {
-      if (d->heap[child].key < d->heap[least].key)
+      if (heap[child].key < heap[least].key)
         least = child;
     }
-    if (d->heap[least].key >= entry.key)
+    if (heap[least].key >= entry.key)
       break;
-    put(d, i, d->heap[least]);
+    put(base, i, heap[least]);
     i = least;
   }
-  put(d, i, entry);
+  put(base, i, entry);
 }
 
 /* Puts an entry where it belongs, given a place that is free. */
-static void settle(lev_deadlines *d, uint32_t i, lev_deadline entry) {
-  if (i > LEV_ROOT && d->heap[i / 4 + 2].key > entry.key)
-    up(d, i, entry);
+static void place(lev_base *base, uint32_t i, lev_deadline entry) {
+  if (i > LEV_ROOT && base->deadlines.heap[i / 4 + 2].key > entry.key)
+    up(base, i, entry);
   else
-    down(d, i, entry);
+    down(base, i, entry);
 }
 
-static void take(lev_deadlines *d, uint32_t i) {
-  d->place[d->heap[i].slot] = 0;
+static void take(lev_base *base, uint32_t i) {
+  lev_deadlines *d = &base->deadlines;
+  base->slots.cells[d->heap[i].slot] = 0;
   lev_deadline last = d->heap[--d->end];
   if (i < d->end)
-    settle(d, i, last);
+    place(base, i, last);
 }
 
-/* Makes room for one more entry and for a slot. [-0, +0, m] */
-static void grow(lua_State *L, lev_deadlines *d, uint32_t slot) {
-  if (slot >= d->places) {
-    uint32_t places = slot < 32 ? 64 : slot * 2;
-    d->place = lev_realloc(L, d->place, d->places * sizeof *d->place,
-                           places * sizeof *d->place);
-    memset(d->place + d->places, 0, (places - d->places) * sizeof *d->place);
-    d->places = places;
-  }
-  if (d->end >= d->capacity) {
-    uint32_t capacity = d->capacity ? d->capacity * 2 : 32;
-    lev_deadline *start = d->heap ? d->heap - LEV_SHIFT : NULL;
-    size_t old = d->capacity ? d->capacity + LEV_SHIFT : 0;
-    start = lev_realloc(L, start, old * sizeof *start,
-                        (capacity + LEV_SHIFT) * sizeof *start);
-    d->heap = start + LEV_SHIFT;
-    d->capacity = capacity;
-  }
+/* Makes room for one more entry. [-0, +0, m] */
+static void grow(lua_State *L, lev_deadlines *d) {
+  uint32_t capacity = d->capacity ? d->capacity * 2 : 32;
+  lev_deadline *start = d->heap ? d->heap - LEV_SHIFT : NULL;
+  size_t old = d->capacity ? d->capacity + LEV_SHIFT : 0;
+  start = lev_realloc(L, start, old * sizeof *start,
+                      (capacity + LEV_SHIFT) * sizeof *start);
+  d->heap = start + LEV_SHIFT;
+  d->capacity = capacity;
 }
 
 /* Setting and asking. */
+
+/* Where the deadline of an object stands; 0 for none. */
+static uint32_t place_of(const lev_object *self) {
+  return self->slot != 0 ? self->base->slots.cells[self->slot] : 0;
+}
 
 static uint64_t due_ms(const lev_deadlines *d, const lev_object *self,
                        double seconds) {
@@ -119,40 +115,37 @@ static uint64_t due_ms(const lev_deadlines *d, const lev_object *self,
   return (now + delay + NS_PER_MS - 1) / NS_PER_MS;
 }
 
-void lev_deadline_add(lua_State *L, int index, double seconds) {
-  lev_object *self = lua_touserdata(L, index);
+void lev_deadline_add(lua_State *L, lev_object *self, int index,
+                      double seconds) {
   lev_base *base = self->base;
   lev_deadlines *d = &base->deadlines;
-  uint32_t slot = self->slot ? self->slot : lev_nextslot(base);
-  if (slot >= d->places || d->end >= d->capacity)
-    grow(L, d, slot);
-  lev_pin(L, index);
+  if (d->end >= d->capacity)
+    grow(L, d);
+  lev_pin(L, self, index);
   uint64_t key = due_ms(d, self, seconds) << LEV_SEQUENCE_BITS |
                  (d->sequence++ & ((1u << LEV_SEQUENCE_BITS) - 1));
   lev_deadline entry = { key, self->slot };
-  uint32_t i = d->place[self->slot];
-  settle(d, i != 0 ? i : d->end++, entry);
+  uint32_t i = place_of(self);
+  place(base, i != 0 ? i : d->end++, entry);
   base->unsettled = true;
 }
 
 void lev_deadline_del(const lev_object *self) {
-  lev_deadlines *d = &self->base->deadlines;
-  if (self->slot < d->places && d->place[self->slot] != 0) {
-    take(d, d->place[self->slot]);
+  uint32_t i = place_of(self);
+  if (i != 0) {
+    take(self->base, i);
     self->base->unsettled = true;
   }
 }
 
 bool lev_deadline_pending(const lev_object *self, double *left) {
-  const lev_deadlines *d = &self->base->deadlines;
-  if (self->slot == 0 || self->slot >= d->places || d->place[self->slot] == 0)
-    return false;
-  if (left != NULL) {
-    uint64_t due = ms_of(d->heap[d->place[self->slot]].key) * NS_PER_MS;
+  uint32_t i = place_of(self);
+  if (i != 0 && left != NULL) {
+    uint64_t due = ms_of(self->base->deadlines.heap[i].key) * NS_PER_MS;
     uint64_t now = now_ns();
     *left = due > now ? (double)(due - now) / 1e9 : 0;
   }
-  return true;
+  return i != 0;
 }
 
 uint32_t lev_deadlines_count(const lev_base *base) {
@@ -244,23 +237,22 @@ void lev_deadlines_run(lua_State *L, lev_base *base) {
   uint64_t limit =
       now_ns() / NS_PER_MS << LEV_SEQUENCE_BITS |
       (d->sequence & ((1u << LEV_SEQUENCE_BITS) - 1));
-  lev_pushslots(L, base);
-  int slots = lua_gettop(L);
+  int top = lua_gettop(L);
   while (d->end > LEV_ROOT && d->heap[LEV_ROOT].key < limit) {
     lev_deadline entry = d->heap[LEV_ROOT];
-    take(d, LEV_ROOT);
-    lua_rawgeti(L, slots, entry.slot);
+    take(base, LEV_ROOT);
+    lev_slots_push(L, base);
+    lua_rawgeti(L, -1, entry.slot);
     lev_object *self = lua_touserdata(L, -1);
     d->running = self;
     d->reached = ms_of(entry.key);
     self->type->due(L, self);
     d->running = NULL;
-    lua_settop(L, slots);
+    lua_settop(L, top);
     if (!base->head.open || event_base_got_break(base->ptr))
       break;
   }
   base->unsettled = true;
-  lua_settop(L, slots - 1);
 }
 
 bool lev_deadlines_reinit(lev_base *base) {
@@ -302,8 +294,6 @@ void lev_deadlines_close(lua_State *L, lev_base *base) {
   }
   d->added = false;
   d->end = LEV_ROOT;
-  d->place = lev_realloc(L, d->place, d->places * sizeof *d->place, 0);
-  d->places = 0;
   if (d->heap != NULL)
     lev_realloc(L, d->heap - LEV_SHIFT,
                 (d->capacity + LEV_SHIFT) * sizeof *d->heap, 0);

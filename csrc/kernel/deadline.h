@@ -7,8 +7,8 @@
  * set only when an earlier deadline comes first (where there is no timerfd,
  * one libevent timeout).
  *
- * - An entry names its object by the slot in which it is pinned; 'place' tells
- *   where in the heap the deadline of a slot stands, so that moving an entry
+ * - An entry names its object by the slot in which it is pinned; the cell of
+ *   the slot tells where in the heap the entry stands, so that moving it
  *   touches no object.
  * - Equal deadlines keep the order in which they were set: the low bits of a
  *   key are a running number.
@@ -31,8 +31,6 @@ typedef struct lev_deadlines {
   lev_deadline *heap; /* the root is heap[LEV_ROOT] */
   uint32_t end;       /* one past the last entry */
   uint32_t capacity;
-  uint32_t *place; /* by slot; 0 for none */
-  uint32_t places;
   uint32_t sequence;
   uint64_t armed;            /* ms the timerfd is set to; 0 for none */
   const lev_object *running; /* the one whose deadline is being called */
@@ -55,11 +53,12 @@ bool lev_deadlines_reinit(lev_base *base);
 /* Goes on without a timerfd. [-0, +0, -] */
 void lev_deadlines_drop(lev_base *base);
 
-/* Sets or replaces the deadline of the object at an index, counted from now,
- * and pins the object. Set within a millisecond of its being reached, in its
+/* Sets or replaces the deadline of an object, which stands at a positive index,
+ * counted from now, and pins the object. Set within a millisecond of its being reached, in its
  * own callback, it counts from the one reached: a timer that adds itself again
  * keeps its rate. [-0, +0, m] */
-void lev_deadline_add(lua_State *L, int index, double seconds);
+void lev_deadline_add(lua_State *L, lev_object *self, int index,
+                      double seconds);
 
 /* Removes the deadline, if there is one; does not unpin. [-0, +0, -] */
 void lev_deadline_del(const lev_object *self);

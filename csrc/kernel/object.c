@@ -28,9 +28,14 @@ void *lev_test(lua_State *L, int index, const lev_type *type) {
   return same ? self : NULL;
 }
 
+/* A plain object is not told that its base closes, so look there too. */
+static bool isopen(const lev_object *self) {
+  return self->open && (self->base == NULL || self->base->head.open);
+}
+
 /* Raises unless the object may be used in this process. */
 static void *usable(lua_State *L, lev_object *self) {
-  if (!self->open)
+  if (!isopen(self))
     luaL_error(L, "attempt to use a closed %s", lev_typename(self->type));
   if (self->base != NULL && self->base->generation != lev_generation())
     luaL_error(L, "attempt to use the parent's %s after fork (call reinit of "
@@ -60,9 +65,7 @@ void *lev_self(lua_State *L, const lev_type *type) {
 
 /* Life: new, open, close. */
 
-lev_object *lev_new(lua_State *L, int base, const lev_type *type) {
-  if (base != 0)
-    base = lua_absindex(L, base);
+void *lev_new(lua_State *L, int base, const lev_type *type) {
   lev_object *self = lua_newuserdatauv(L, type->size, type->uservalues);
   memset(self, 0, type->size);
   self->type = type;
@@ -76,13 +79,12 @@ lev_object *lev_new(lua_State *L, int base, const lev_type *type) {
   return self;
 }
 
-void lev_open(lua_State *L) {
-  lev_object *self = lua_touserdata(L, -1);
+void lev_open(lua_State *L, lev_object *self) {
   lev_base *base = self->base;
-  if (base != NULL)
-    lev_track(L, base->state, -1);
+  if (base != NULL && base->state->tracking)
+    lev_track(L, -1);
   self->open = true;
-  if (base == NULL || &base->head == self)
+  if (base == NULL || &base->head == self || self->type->plain)
     return;
   self->next = base->children;
   if (self->next != NULL)
@@ -92,7 +94,7 @@ void lev_open(lua_State *L) {
 
 static void unlist(lev_object *self) {
   lev_base *base = self->base;
-  if (base == NULL || &base->head == self)
+  if (base == NULL || &base->head == self || self->type->plain)
     return;
   if (self->next != NULL)
     self->next->previous = self->previous;
@@ -103,31 +105,43 @@ static void unlist(lev_object *self) {
   self->next = self->previous = NULL;
 }
 
-void lev_close(lua_State *L, lev_object *self) {
-  if (!self->open)
-    return;
+static void finish(lua_State *L, lev_object *self) {
   self->open = false;
   if (self->base != NULL && self->base->ptr != NULL &&
       self->base->generation != lev_generation())
     lev_reinit(self->base); /* else the parent would lose its events */
   unlist(self);
-  if (self->slot != 0 && self->base != NULL)
+  if (self->slot != 0)
     lev_deadline_del(self);
   if (self->type->free != NULL)
     self->type->free(L, self);
   lev_unpin(L, self);
 }
 
+void lev_close(lua_State *L, lev_object *self) {
+  if (isopen(self))
+    finish(L, self);
+}
+
 void lev_closechildren(lua_State *L, lev_base *base) {
   while (base->children != NULL)
-    lev_close(L, base->children);
+    finish(L, base->children);
+  bool slots = lev_slots_push(L, base);
+  for (uint32_t slot = LEV_SLOT_LAST + 1; slots && slot <= base->slots.last;
+       slot++) {
+    lua_rawgeti(L, -1, slot); /* plain ones are in no list */
+    lev_object *self = lua_touserdata(L, -1);
+    if (self != NULL)
+      finish(L, self);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
 }
 
 void lev_setcallback(lua_State *L, int index, int uservalue, int arg) {
-  index = lua_absindex(L, index);
   luaL_checktype(L, arg, LUA_TFUNCTION);
   lua_pushvalue(L, arg);
-  lua_setiuservalue(L, index, uservalue);
+  lua_setiuservalue(L, index < 0 ? index - 1 : index, uservalue);
 }
 
 /* What every type has: close, base, tostring and the collector's door. */
@@ -160,7 +174,7 @@ Tells whether the object is closed.
 @return boolean closed
 */
 static int l_is_closed(lua_State *L) {
-  lua_pushboolean(L, !anyobject(L)->open);
+  lua_pushboolean(L, !isopen(anyobject(L)));
   return 1;
 }
 
@@ -180,7 +194,7 @@ static int l_base(lua_State *L) {
 
 void lev_pushdescription(lua_State *L, const lev_object *self) {
   int top = lua_gettop(L);
-  if (!self->open) {
+  if (!isopen(self)) {
     lua_pushfstring(L, "%s: %p closed", self->type->name, self);
     return;
   }
@@ -205,7 +219,6 @@ void lev_register(lua_State *L, int module, const lev_type *type) {
     { NULL, NULL },
   };
   static const luaL_Reg metamethods[] = {
-    { "__gc", l_close },
     { "__close", l_close },
     { "__tostring", l_tostring },
     { NULL, NULL },
@@ -219,6 +232,11 @@ void lev_register(lua_State *L, int module, const lev_type *type) {
   lua_setfield(L, metatable, "__metatable");
   lua_pushvalue(L, metatable);
   luaL_setfuncs(L, metamethods, 1);
+  if (!type->plain) {
+    lua_pushvalue(L, metatable);
+    lua_pushcclosure(L, l_close, 1);
+    lua_setfield(L, metatable, "__gc");
+  }
   lua_newtable(L);
   lua_pushvalue(L, metatable);
   luaL_setfuncs(L, common, 1);

@@ -29,6 +29,7 @@ typedef struct lev_type {
   const char *name;      /* "libevent." and libevent's word for it */
   size_t size;           /* of the struct that begins with a lev_object */
   int uservalues;        /* at least 1: LEV_UV_BASE */
+  bool plain; /* holds nothing but memory: no list and no finalizer needed */
   const luaL_Reg *methods;
   const luaL_Reg *constructors; /* methods of the base; may be NULL */
   const luaL_Reg *functions;    /* of the module; may be NULL */
@@ -37,7 +38,8 @@ typedef struct lev_type {
   void (*free)(lua_State *L, lev_object *self);
   /* Tells whether the object may still call back. */
   bool (*pending)(const lev_object *self);
-  /* Runs when the deadline is reached; self is on top of the stack. */
+  /* Runs when the deadline is reached; the slot array and self are on top of
+   * the stack. */
   void (*due)(lua_State *L, lev_object *self);
   /* Pushes what tostring says after the address, or nothing. */
   void (*describe)(lua_State *L, const lev_object *self);
@@ -60,13 +62,13 @@ enum { LEV_UV_BASE = 1, LEV_UV_CALLBACK = 2 };
  * at index 'module' */
 void lev_register(lua_State *L, int module, const lev_type *type);
 
-/* Pushes a new closed object that belongs to the base at index 'base', or to
- * nobody if that is 0. [-0, +1, m] */
-lev_object *lev_new(lua_State *L, int base, const lev_type *type);
+/* Pushes a new closed object that belongs to the base at the positive index
+ * 'base', or to nobody if that is 0. [-0, +1, m] */
+void *lev_new(lua_State *L, int base, const lev_type *type);
 
-/* Makes the object on top of the stack usable and lists it as a child of its
+/* Makes the object, on top of the stack, usable and lists it as a child of its
  * base: the last step of a constructor. [-0, +0, m] */
-void lev_open(lua_State *L);
+void lev_open(lua_State *L, lev_object *self);
 
 /* Returns argument 1 of a method, an open object of the type whose methods the
  * running function belongs to. [-0, +0, v] */
@@ -85,7 +87,8 @@ void lev_close(lua_State *L, lev_object *self);
 /* Closes all children of a base. [-0, +0, -] */
 void lev_closechildren(lua_State *L, lev_base *base);
 
-/* Sets the callback, a function, from an argument. [-0, +0, v] */
+/* Makes a function argument a user value of the object at an index.
+ * [-0, +0, v] */
 void lev_setcallback(lua_State *L, int index, int uservalue, int arg);
 
 /* The name of a type without "libevent.". [-0, +0, -] */

@@ -2,71 +2,98 @@
 
 #include "kernel/base.h"
 
-void lev_newslots(lua_State *L, int index) {
-  lev_base *base = lua_touserdata(L, index);
-  index = lua_absindex(L, index);
-  lua_newtable(L);
-  lua_pushvalue(L, index);
-  lua_rawseti(L, -2, 1);
-  lua_setiuservalue(L, index, LEV_UV_SLOTS);
-  base->free_slot = 0;
-  base->last_slot = 1;
+/* Fills the places that the slot array on top of the stack begins with. */
+static void fill(lua_State *L) {
+  static const char letters[] = "trwc"; /* in the order of libevent's bits */
+  for (int set = 0; set < 16; set++) {
+    char what[sizeof letters];
+    size_t n = 0;
+    for (int bit = 1; bit <= 4; bit++) { /* t comes last */
+      if (set & 1 << bit % 4)
+        what[n++] = letters[bit % 4];
+    }
+    lua_pushlstring(L, what, n);
+    lua_rawseti(L, -2, LEV_SLOT_WHAT + set);
+  }
 }
 
-void lev_listslots(lua_State *L, int index) {
+void lev_slots_open(lua_State *L, int index) {
   lev_base *base = lua_touserdata(L, index);
   index = lua_absindex(L, index);
+  lua_createtable(L, LEV_SLOT_LAST, 0);
+  lua_pushvalue(L, index);
+  lua_rawseti(L, -2, LEV_SLOT_BASE);
+  fill(L);
   lua_rawgeti(L, LUA_REGISTRYINDEX, base->state->table);
-  lua_getiuservalue(L, index, LEV_UV_SLOTS);
+  lua_pushvalue(L, -2);
   lua_rawseti(L, -2, base->id);
   lua_pop(L, 1);
+  lua_setiuservalue(L, index, LEV_UV_SLOTS);
+  base->slots = (lev_slots){ .last = LEV_SLOT_LAST, .held = LUA_NOREF };
 }
 
-void lev_pushslots(lua_State *L, const lev_base *base) {
-  lev_pushat(L, base->state, base->id);
+void lev_slots_close(lua_State *L, lev_base *base) {
+  lev_slots *s = &base->slots;
+  s->cells = lev_realloc(L, s->cells, s->capacity * sizeof *s->cells, 0);
+  s->capacity = 0;
 }
 
-uint32_t lev_nextslot(const lev_base *base) {
-  return base->free_slot != 0 ? base->free_slot : base->last_slot + 1;
+void lev_slots_hold(lua_State *L, int index) {
+  lev_base *base = lua_touserdata(L, index);
+  lua_getiuservalue(L, index, LEV_UV_SLOTS);
+  base->slots.held = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-void lev_pin(lua_State *L, int index) {
-  lev_object *self = lua_touserdata(L, index);
-  lev_base *base = self->base;
+void lev_slots_release(lua_State *L, lev_base *base) {
+  luaL_unref(L, LUA_REGISTRYINDEX, base->slots.held);
+  base->slots.held = LUA_NOREF;
+}
+
+bool lev_slots_push(lua_State *L, const lev_base *base) {
+  if (base->slots.held != LUA_NOREF)
+    return lua_rawgeti(L, LUA_REGISTRYINDEX, base->slots.held) == LUA_TTABLE;
+  return lev_pushat(L, base->state, base->id) == LUA_TTABLE;
+}
+
+/* Makes room for the cell of a slot. [-0, +0, m] */
+static void grow(lua_State *L, lev_slots *s, uint32_t slot) {
+  uint32_t capacity = slot < 32 ? 64 : slot * 2;
+  s->cells = lev_realloc(L, s->cells, s->capacity * sizeof *s->cells,
+                         capacity * sizeof *s->cells);
+  s->capacity = capacity;
+}
+
+void lev_pin(lua_State *L, lev_object *self, int index) {
   if (self->slot != 0)
     return;
-  index = lua_absindex(L, index);
+  lev_slots *s = &self->base->slots;
+  uint32_t slot = s->free != 0 ? s->free : s->last + 1;
+  if (slot >= s->capacity)
+    grow(L, s, slot);
   lua_getiuservalue(L, index, LEV_UV_BASE);
   lua_getiuservalue(L, -1, LEV_UV_SLOTS);
-  uint32_t slot = lev_nextslot(base);
-  if (slot == base->free_slot) {
-    lua_rawgeti(L, -1, slot);
-    base->free_slot = (uint32_t)lua_tointeger(L, -1);
-    lua_pop(L, 1);
-  }
   lua_pushvalue(L, index);
   lua_rawseti(L, -2, slot); /* a new slot may raise: note it only after */
-  if (slot > base->last_slot)
-    base->last_slot = slot;
+  if (slot == s->free)
+    s->free = s->cells[slot];
+  else
+    s->last = slot;
+  s->cells[slot] = 0;
   self->slot = slot;
   lua_pop(L, 2);
 }
 
 void lev_unpin(lua_State *L, lev_object *self) {
   uint32_t slot = self->slot;
+  lev_slots *s = &self->base->slots;
   if (slot == 0)
     return;
   self->slot = 0;
-  lev_pushslots(L, self->base);
-  if (lua_istable(L, -1)) { /* not while the base is collected */
-    lua_pushinteger(L, self->base->free_slot);
+  if (lev_slots_push(L, self->base)) {
+    lua_pushboolean(L, 0);
     lua_rawseti(L, -2, slot);
-    self->base->free_slot = slot;
+    s->cells[slot] = s->free;
+    s->free = slot;
   }
   lua_pop(L, 1);
-}
-
-void lev_unpinidle(lua_State *L, lev_object *self) {
-  if (self->slot != 0 && !self->type->pending(self))
-    lev_unpin(L, self);
 }

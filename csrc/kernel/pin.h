@@ -2,33 +2,52 @@
  * Pins keep an object alive exactly while it may call back.
  *
  * A base has a slot array: a Lua table that is its user value, so that a base
- * nobody holds is collected with everything pinned to it. Slot 1 holds the
- * base itself. The other slots hold a pinned object, or the number of the next
- * free slot (0 ends that list). The object knows its slot, and callbacks find
- * the object there.
+ * nobody holds is collected with everything pinned to it. Its first places
+ * hold the base itself and the strings that callbacks get, since a callback
+ * must not allocate before its protected call. Each other slot holds a pinned
+ * object, which knows its slot, or false.
+ *
+ * Beside it stands an array of C cells, one for each slot: the place of the
+ * object's deadline in the heap (0 for none), or where the slot is free, the
+ * next free one (0 ends that list).
  */
 #ifndef LEV_PIN_H
 #define LEV_PIN_H
 
 #include "kernel/object.h"
 
-/* Pins the object at an index; no effect if it is pinned. [-0, +0, m] */
-void lev_pin(lua_State *L, int index);
+enum {
+  LEV_SLOT_BASE = 1,
+  LEV_SLOT_WHAT = 2, /* 16 strings, one for each set of r, w, c and t */
+  LEV_SLOT_LAST = 17 /* pins have greater numbers */
+};
 
-/* The slot that the next pin of this base takes. [-0, +0, -] */
-uint32_t lev_nextslot(const lev_base *base);
+/* Makes the slot array of the base at an index. [-0, +0, m] */
+void lev_slots_open(lua_State *L, int base);
+
+/* Gives the cells back. [-0, +0, -] */
+void lev_slots_close(lua_State *L, lev_base *base);
+
+/* Pins the slot array itself, so that callbacks find it at once, while the
+ * loop of the base at an index runs. [-0, +0, m] */
+void lev_slots_hold(lua_State *L, int base);
+void lev_slots_release(lua_State *L, lev_base *base);
+
+/* Pushes the slot array; false, and some other value, while the base is being
+ * collected. [-0, +1, -] */
+bool lev_slots_push(lua_State *L, const lev_base *base);
+
+/* Pins an object, which stands at a positive index; no effect if it is pinned.
+ * [-0, +0, m] */
+void lev_pin(lua_State *L, lev_object *self, int index);
 
 /* Lets an object go. [-0, +0, -] */
 void lev_unpin(lua_State *L, lev_object *self);
 
 /* Lets an object go unless it may still call back. [-0, +0, -] */
-void lev_unpinidle(lua_State *L, lev_object *self);
-
-/* Makes the slot array of the base at an index. [-0, +0, m] */
-void lev_newslots(lua_State *L, int base);
-
-/* Lists the slot array of the base at an index in the state's table, where
- * callbacks find it. [-0, +0, m] */
-void lev_listslots(lua_State *L, int base);
+static inline void lev_unpinidle(lua_State *L, lev_object *self) {
+  if (self->slot != 0 && !self->type->pending(self))
+    lev_unpin(L, self);
+}
 
 #endif

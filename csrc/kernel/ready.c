@@ -2,6 +2,7 @@
 
 #include "kernel/callback.h"
 #include "kernel/log.h"
+#include "kernel/pin.h"
 #include "kernel/process.h"
 
 void lev_ready_open(lua_State *L, int index) {
@@ -45,12 +46,11 @@ static void swap(lua_State *L, lev_base *base, int index) {
 /* Calls one batch: what an earlier break has left, else what waits now. */
 static void drain(lua_State *L, lev_base *base) {
   int top = lua_gettop(L);
-  lev_pushslots(L, base);
-  if (!lua_istable(L, -1)) {
+  if (!lev_slots_push(L, base)) {
     lua_settop(L, top);
     return;
   }
-  lua_rawgeti(L, -1, 1);
+  lua_rawgeti(L, -1, LEV_SLOT_BASE);
   int index = lua_gettop(L);
   if (base->ready.next == base->ready.last)
     swap(L, base, index);

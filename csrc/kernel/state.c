@@ -7,19 +7,8 @@
 static const char state_key = 0;
 static const char origins_key = 0;
 
-/* Fills the places below LEV_AT_BASES. */
+/* Fills the places up to LEV_AT_BASES. */
 static void fill(lua_State *L) {
-  static const char letters[] = "rwct";
-  for (int set = 0; set < 16; set++) {
-    char what[sizeof letters];
-    size_t n = 0;
-    for (int bit = 0; bit < 4; bit++) {
-      if (set & 1 << bit)
-        what[n++] = letters[bit];
-    }
-    lua_pushlstring(L, what, n);
-    lua_rawseti(L, -2, LEV_AT_WHAT + set);
-  }
   lua_pushliteral(L, "stack overflow");
   lua_rawseti(L, -2, LEV_AT_STACK);
   lua_pushliteral(L, "not enough memory");
@@ -70,10 +59,11 @@ lev_state *lev_getstate(lua_State *L) {
   return state;
 }
 
-void lev_pushat(lua_State *L, const lev_state *state, lua_Integer place) {
+int lev_pushat(lua_State *L, const lev_state *state, lua_Integer place) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, state->table);
-  lua_rawgeti(L, -1, place);
+  int type = lua_rawgeti(L, -1, place);
   lua_replace(L, -2);
+  return type;
 }
 
 /* Pushes "file:line" of the nearest Lua function that is running. */
@@ -89,10 +79,8 @@ static void pushwhere(lua_State *L) {
   lua_pushliteral(L, "?");
 }
 
-void lev_track(lua_State *L, const lev_state *state, int index) {
+void lev_track(lua_State *L, int index) {
   struct timespec now;
-  if (!state->tracking)
-    return;
   index = lua_absindex(L, index);
   clock_gettime(CLOCK_MONOTONIC, &now);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &origins_key);

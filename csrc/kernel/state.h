@@ -19,26 +19,24 @@ typedef struct lev_state {
   bool logging;     /* this state takes libevent's log lines */
 } lev_state;
 
-/* Places of the state's table. The strings stand there because a callback
- * must not allocate before its protected call; a base's slot array stands at
+/* Places of the state's table. The strings stand there because an error
+ * outside a protected call must not allocate; a base's slot array stands at
  * the id of the base, weakly, so that nothing here keeps a base alive. */
 enum {
-  LEV_AT_WHAT = 1,       /* 16 strings, one for each set of r, w, c and t */
-  LEV_AT_STACK = 17,     /* the error when the Lua stack cannot grow */
-  LEV_AT_MEMORY = 18,    /* the error when libevent has no memory */
-  LEV_AT_TRACEBACK = 19, /* left there by the message handler */
-  LEV_AT_BASES = 19      /* ids of bases are greater */
+  LEV_AT_STACK = 1,     /* the error when the Lua stack cannot grow */
+  LEV_AT_MEMORY = 2,    /* the error when libevent has no memory */
+  LEV_AT_TRACEBACK = 3, /* left there by the message handler */
+  LEV_AT_BASES = 3      /* ids of bases are greater */
 };
 
 /* The state, made at the first call. [-0, +0, m] */
 lev_state *lev_getstate(lua_State *L);
 
-/* Pushes a value of the state's table. [-0, +1, -] */
-void lev_pushat(lua_State *L, const lev_state *state, lua_Integer place);
+/* Pushes a value of the state's table and returns its type. [-0, +1, -] */
+int lev_pushat(lua_State *L, const lev_state *state, lua_Integer place);
 
-/* Remembers where the object at an index was made, if tracking is on.
- * [-0, +0, m] */
-void lev_track(lua_State *L, const lev_state *state, int index);
+/* Remembers where the object at an index was made. [-0, +0, m] */
+void lev_track(lua_State *L, int index);
 
 /* Pushes a table of what lev_track has kept, by address. [-0, +1, m] */
 void lev_pushorigins(lua_State *L);

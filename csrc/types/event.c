@@ -23,7 +23,10 @@ typedef struct lev_eventobject {
 
 enum {
   LEV_UV_FILE = 3, /* keeps an io file whose descriptor is watched */
-  LEV_IO = EV_READ | EV_WRITE | EV_CLOSED
+  LEV_IO = EV_READ | EV_WRITE | EV_CLOSED,
+  /* event_pending as flags: asked after each callback, a call is dear. */
+  LEV_PENDING =
+      EVLIST_INSERTED | EVLIST_TIMEOUT | EVLIST_ACTIVE | EVLIST_ACTIVE_LATER
 };
 
 static void on_event(evutil_socket_t fd, short what, void *arg) {
@@ -31,7 +34,7 @@ static void on_event(evutil_socket_t fd, short what, void *arg) {
   lua_State *L = lev_enter(self, LEV_UV_CALLBACK);
   (void)fd;
   if (L != NULL) {
-    lev_pushwhat(L, self->base->state, what);
+    lev_pushwhat(L, what);
     lev_leave(L, self, 1);
   }
 }
@@ -70,14 +73,14 @@ static int l_event_new(lua_State *L) {
                 "descriptor expected for these events");
   if (fd >= 0 && !checkopen(fd))
     return lev_failure(L, "event", errno);
-  lev_eventobject *self = (lev_eventobject *)lev_new(L, 1, &lev_event);
+  lev_eventobject *self = lev_new(L, 1, &lev_event);
   lev_setcallback(L, -1, LEV_UV_CALLBACK, 4);
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, -2, LEV_UV_FILE);
   errno = 0;
   if (event_assign(&self->event, base->ptr, fd, events, on_event, self) != 0)
     return lev_failure(L, "event", errno);
-  lev_open(L);
+  lev_open(L, &self->head);
   return 1;
 }
 
@@ -107,7 +110,7 @@ static int l_event_add(lua_State *L) {
   if (timeout != NULL && event_get_events(&self->event) & EV_PERSIST)
     luaL_argcheck(L, tv.tv_sec > 0 || tv.tv_usec > 0, 2,
                   "the timeout of a persistent event must not be 0");
-  lev_pin(L, 1);
+  lev_pin(L, &self->head, 1);
   errno = 0;
   return done(L, self, event_add(&self->event, timeout), "event_add");
 }
@@ -152,7 +155,7 @@ static int l_event_pending(lua_State *L) {
     lua_pushnil(L);
     return 1;
   }
-  lev_pushwhat(L, self->head.base->state, what);
+  lev_pushmask(L, what);
   if (!(what & EV_TIMEOUT))
     return 1;
   event_gettime_monotonic(self->head.base->ptr, &now);
@@ -176,7 +179,7 @@ static int l_event_active(lua_State *L) {
     what = lev_checkmask(L, 2, "rwct");
     luaL_argcheck(L, what != 0, 2, "at least one letter expected");
   }
-  lev_pin(L, 1);
+  lev_pin(L, &self->head, 1);
   event_active(&self->event, what, 1);
   lua_pushboolean(L, 1);
   return 1;
@@ -252,7 +255,7 @@ static void free_event(lua_State *L, lev_object *self) {
 
 static bool pending_event(const lev_object *self) {
   const lev_eventobject *e = (const lev_eventobject *)self;
-  return event_pending(&e->event, LEV_IO | EV_TIMEOUT, NULL) != 0;
+  return (e->event.ev_evcallback.evcb_flags & LEV_PENDING) != 0;
 }
 
 static int fd_event(const lev_object *self) {

@@ -55,20 +55,19 @@ method offers what is required.
 */
 static int l_event_base_new_with_config(lua_State *L) {
   lua_settop(L, 1);
-  lev_base *base = (lev_base *)lev_new(L, 0, &lev_event_base);
+  lev_base *base = lev_new(L, 0, &lev_event_base);
   base->head.base = base;
   base->state = lev_getstate(L);
   base->generation = lev_generation();
   base->id = ++base->state->last_id;
   base->deadlines.fd = -1;
-  lev_newslots(L, -1);
+  lev_slots_open(L, -1);
   lev_ready_open(L, -1);
-  lev_listslots(L, 2);
   if (!probe() || (base->ptr = lev_newbase(L, 1)) == NULL)
     return lev_failure(L, "event_base", errno);
   event_assign(&base->kick, base->ptr, -1, 0, lev_onwake, base);
   lua_settop(L, 2);
-  lev_open(L);
+  lev_open(L, &base->head);
   if (!lev_deadlines_open(base)) {
     int code = errno;
     lev_close(L, &base->head);
@@ -88,6 +87,7 @@ static void free_event_base(lua_State *L, lev_object *self) {
   lev_base *base = (lev_base *)self;
   lev_closechildren(L, base);
   lev_deadlines_close(L, base);
+  lev_slots_close(L, base);
   event_del(&base->kick);
   event_debug_unassign(&base->kick);
   lev_signals_release(base);
@@ -135,12 +135,12 @@ static int loop(lua_State *L, lev_base *base, int flags, const char *mode) {
     return luaL_error(L, "the loop of this event_base is running already");
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   raise(L, base);
-  lev_listslots(L, 1); /* the collector may have cleared it */
   if (!lev_deadlines_arm(base, true) ||
       ((lev_ready_count(base) > 0 || lev_log_waiting(base->state)) &&
        !lev_kick(base)))
     return lev_failure(L, "loop", ENOMEM);
   base->unsettled = false;
+  lev_slots_hold(L, 1);
   base->running = true;
   errno = 0;
   int result = event_base_loop(base->ptr, flags);
@@ -148,6 +148,7 @@ static int loop(lua_State *L, lev_base *base, int flags, const char *mode) {
   bool exited = event_base_got_exit(base->ptr);
   bool broken = event_base_got_break(base->ptr);
   base->running = false;
+  lev_slots_release(L, base);
   if (!base->head.open)
     freebase(base);
   raise(L, base);

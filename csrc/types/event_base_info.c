@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "kernel/convert.h"
+#include "kernel/pin.h"
 #include "kernel/ready.h"
 #include "kernel/result.h"
 #include "types/event_base.h"
@@ -227,6 +228,14 @@ static void pushentry(lua_State *L, const lev_object *self) {
   }
 }
 
+/* Appends an entry to the list at 3, with origins at 2. [-0, +0, m] */
+static void addentry(lua_State *L, const lev_object *self, lua_Number now,
+                     lua_Integer n) {
+  pushentry(L, self);
+  addorigin(L, self, 2, now);
+  lua_rawseti(L, 3, n);
+}
+
 /* Makes the list of base:objects. The collector is stopped: it could close
  * what is being read. */
 static int list(lua_State *L) {
@@ -235,18 +244,25 @@ static int list(lua_State *L) {
   clock_gettime(CLOCK_MONOTONIC, &now);
   lev_pushorigins(L);
   lua_newtable(L);
-  lua_Integer i = 0;
-  for (const lev_object *o = base->children; o != NULL; o = o->next) {
-    pushentry(L, o);
-    addorigin(L, o, 2,
-              (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec / 1e9);
-    lua_rawseti(L, 3, ++i);
+  lua_Number t = (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec / 1e9;
+  lua_Integer n = 0;
+  for (const lev_object *o = base->children; o != NULL; o = o->next)
+    addentry(L, o, t, ++n);
+  bool slots = lev_slots_push(L, base);
+  for (uint32_t slot = LEV_SLOT_LAST + 1; slots && slot <= base->slots.last;
+       slot++) {
+    lua_rawgeti(L, 4, slot);
+    const lev_object *o = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    if (o != NULL && o->type->plain)
+      addentry(L, o, t, ++n);
   }
+  lua_settop(L, 3);
   return 1;
 }
 
 /***
-Returns what the base has open, newest first.
+Returns what the base has open: all but idle timers.
 @function event_base:objects
 @return table[] objects Each with `type`, `description` (what tostring says),
 `pending`, `fd` where it has one, and, if it was made while

@@ -120,13 +120,13 @@ static int l_evsignal_new(lua_State *L) {
   lev_base *base = lev_self(L, &lev_event_base);
   int number = checksignal(L, 2);
   luaL_checktype(L, 3, LUA_TFUNCTION);
-  lev_signalobject *self = (lev_signalobject *)lev_new(L, 1, &lev_signal);
+  lev_signalobject *self = lev_new(L, 1, &lev_signal);
   lev_setcallback(L, -1, LEV_UV_CALLBACK, 3);
   pushname(L, number);
   lua_setiuservalue(L, -2, LEV_UV_NAME);
   event_assign(&self->event, base->ptr, number, EV_SIGNAL | EV_PERSIST,
                on_signal, self);
-  lev_open(L);
+  lev_open(L, &self->head);
   return 1;
 }
 
@@ -149,7 +149,7 @@ static int l_evsignal_add(lua_State *L) {
   luaL_argcheck(L, lua_isnoneornil(L, 2), 2, "a signal takes no timeout");
   if (added(self))
     return lev_result(L, 1, "evsignal_add");
-  lev_pin(L, 1);
+  lev_pin(L, &self->head, 1);
   if (!lev_signals_claim(base)) {
     lev_unpin(L, &self->head);
     return luaL_error(L, "signals are watched by another event_base of this "

@@ -25,10 +25,9 @@ system's clock, and cheap where there are many.
 */
 static int l_timer_new(lua_State *L) {
   lev_self(L, &lev_event_base);
-  luaL_checktype(L, 2, LUA_TFUNCTION);
-  lev_new(L, 1, &lev_timer);
+  lev_object *self = lev_new(L, 1, &lev_timer);
   lev_setcallback(L, -1, LEV_UV_CALLBACK, 2);
-  lev_open(L);
+  lev_open(L, self);
   return 1;
 }
 
@@ -42,8 +41,8 @@ it keeps its rate.
 @return boolean ok
 */
 static int l_timer_add(lua_State *L) {
-  lev_self(L, &lev_timer);
-  lev_deadline_add(L, 1, lev_checkseconds(L, 2));
+  lev_object *self = lev_self(L, &lev_timer);
+  lev_deadline_add(L, self, 1, lev_checkseconds(L, 2));
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -119,6 +118,7 @@ const lev_type lev_timer = {
   .name = "libevent.timer",
   .size = sizeof(lev_object),
   .uservalues = 2,
+  .plain = true,
   .methods = methods,
   .constructors = constructors,
   .pending = pending_timer,
