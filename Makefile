@@ -6,6 +6,7 @@ CFLAGS ?= -O2 -g
 LIBFLAG ?= -shared
 LUA ?= lua5.4
 LUA_VERSION ?= 5.4
+CLANG ?= clang
 PREFIX ?= /usr/local
 INST_LUADIR ?= $(PREFIX)/share/lua/$(LUA_VERSION)
 INST_LIBDIR ?= $(PREFIX)/lib/lua/$(LUA_VERSION)
@@ -24,6 +25,8 @@ EVENT_CFLAGS ?= $(shell pkg-config --cflags libevent_core 2>/dev/null)
 EVENT_LIBS ?= $(shell pkg-config --libs libevent_core 2>/dev/null || echo -levent_core)
 endif
 
+LUA_LIBS ?= $(shell pkg-config --libs lua$(LUA_VERSION) 2>/dev/null || echo -llua$(LUA_VERSION))
+
 WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wformat-security \
   -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wundef
 HARDENING = -D_FORTIFY_SOURCE=2 -fstack-protector-strong \
@@ -38,6 +41,15 @@ CORE_SOURCES = csrc/core.c $(wildcard csrc/kernel/*.c csrc/types/*.c csrc/io/*.c
 CORE_OBJECTS = $(CORE_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 CORE = $(BUILD)/libevent/core.so
 LUA_SOURCES = $(shell find lua -name '*.lua')
+C_FILES = $(shell find csrc spec -name '*.[ch]')
+LUA_FILES = $(shell find lua examples spec bench docs -name '*.lua')
+
+# What the specs need besides: a module for pipes, processes and limits, a type
+# that lives in another shared object, and programs that embed Lua.
+SPEC_MODULES = $(BUILD)/spec/posix.so $(BUILD)/spec/toy.so
+SPEC_HOSTS = $(BUILD)/spec/two_states $(BUILD)/spec/memory
+BUSTED = $(LUA) $(shell command -v busted) $(BUSTED_FLAGS)
+SUITE ?= spec
 
 export LUA_PATH = lua/?.lua;lua/?/init.lua;;
 export LUA_CPATH = $(BUILD)/?.so;;
@@ -47,6 +59,14 @@ all: $(CORE) ## builds the C module in build/libevent (default)
 $(CORE): $(CORE_OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(EVENT_LIBS) -pthread
+
+$(BUILD)/spec/%.so: spec/host/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(FLAGS) -MMD -MP $(LIBFLAG) -o $@ $< $(EVENT_LIBS)
+
+$(BUILD)/spec/%: spec/host/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(FLAGS) -MMD -MP -Wl,-E -o $@ $< $(LUA_LIBS) $(EVENT_LIBS)
 
 $(BUILD)/obj/%.o: csrc/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -58,7 +78,125 @@ $(BUILD)/flags: FORCE
 	@echo '$(CC) $(CFLAGS) $(FLAGS) $(LINK)' | cmp -s - $@ || \
 	  echo '$(CC) $(CFLAGS) $(FLAGS) $(LINK)' > $@
 
--include $(CORE_OBJECTS:.o=.d)
+-include $(CORE_OBJECTS:.o=.d) $(wildcard $(BUILD)/spec/*.d)
+
+install: all ## installs into PREFIX (/usr/local), below DESTDIR
+	@mkdir -p '$(DESTDIR)$(INST_LIBDIR)/libevent'
+	install -m 755 $(CORE) '$(DESTDIR)$(INST_LIBDIR)/libevent/'
+	@set -e; for file in $(LUA_SOURCES:lua/%=%); do \
+	  install -D -m 644 lua/$$file '$(DESTDIR)$(INST_LUADIR)'/$$file; \
+	done
+
+uninstall: ## removes what install put there
+	rm -f '$(DESTDIR)$(INST_LIBDIR)/libevent/core.so' \
+	  $(LUA_SOURCES:lua/%='$(DESTDIR)$(INST_LUADIR)/%')
+	-rmdir '$(DESTDIR)$(INST_LIBDIR)/libevent' '$(DESTDIR)$(INST_LUADIR)/libevent'
+
+env: ## prints LUA_PATH and LUA_CPATH for this tree: eval "$$(make env)"
+	@echo "export LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;'"
+	@echo "export LUA_CPATH='$(abspath $(BUILD))/?.so;;'"
+
+deps: ## installs what building and the checks need, by apt-get
+	@sh .ci/deps all
+
+demo: ## installs what is missing, builds, and runs the timer loop
+	@sh .ci/deps run
+	@$(MAKE) --no-print-directory all
+	@sh examples/demo.sh '$(LUA)'
+
+test: ## installs what is missing, builds, and runs the specs
+	@sh .ci/deps test
+	@$(MAKE) --no-print-directory specs
+
+specs: all $(SPEC_MODULES) $(SPEC_HOSTS)
+	$(BUSTED) $(SUITE)
+
+stress: all $(SPEC_MODULES) $(SPEC_HOSTS) ## the specs with the collector at every chance
+	LIBEVENT_STRESS=incremental $(BUSTED) --exclude-tags=load $(SUITE)
+	LIBEVENT_STRESS=generational $(BUSTED) --exclude-tags=load $(SUITE)
+
+# The runtime comes first in the process, since lua itself is not sanitized.
+ASAN = $(shell $(CLANG) -print-file-name=libclang_rt.asan-$(shell uname -m).so)
+SANITIZED = BUILD=build/sanitized CC=$(CLANG) \
+  CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined -shared-libasan' \
+  HARDENING=
+SANITIZE_ENV = LIBEVENT_SANITIZE=1 ASAN_OPTIONS=detect_leaks=1 \
+  LSAN_OPTIONS=suppressions=spec/host/lsan.supp:print_suppressions=0
+
+sanitize: ## the specs and the fuzzer under ASan, UBSan and LSan
+	$(MAKE) --no-print-directory $(SANITIZED) all build-specs
+	$(SANITIZE_ENV) LD_PRELOAD=$(ASAN) LUA_CPATH='build/sanitized/?.so;;' \
+	  BUILD=build/sanitized $(BUSTED) $(SUITE)
+	$(SANITIZE_ENV) LD_PRELOAD=$(ASAN) LUA_CPATH='build/sanitized/?.so;;' \
+	  $(LUA) spec/fuzz/api.lua 300
+
+build-specs: $(SPEC_MODULES) $(SPEC_HOSTS)
+
+fuzz: all build-specs ## random calls of everything that Lua can call
+	$(LUA) spec/fuzz/api.lua $(or $(SEEDS),2000)
+
+memory: all build-specs ## lets every single allocation fail in turn
+	$(BUILD)/spec/memory spec/host/memory.lua
+
+coverage: ## lines and branches of the C code that the specs reach
+	rm -rf build/coverage
+	$(MAKE) --no-print-directory BUILD=build/coverage CFLAGS='-O0 -g --coverage' HARDENING= all build-specs
+	LUA_CPATH='build/coverage/?.so;;' BUILD=build/coverage $(BUSTED) $(SUITE)
+	build/coverage/spec/memory spec/host/memory.lua > build/coverage/memory.txt
+	gcovr -r . --object-directory build/coverage --filter csrc/ --branches --print-summary -o build/coverage/branches.txt
+	gcovr -r . --object-directory build/coverage --filter csrc/ --fail-under-line 90
+
+format: ## formats the C code
+	$(CLANG)-format -i $(C_FILES)
+
+format-check:
+	$(CLANG)-format --dry-run --Werror $(C_FILES)
+
+lint: all format-check floors exports ## luacheck, clang-tidy, cppcheck, floors, exports
+	luacheck -q $(LUA_FILES)
+	$(MAKE) --no-print-directory BUILD=build/gcc CC=gcc CFLAGS='-O2 -Werror' all build-specs
+	$(MAKE) --no-print-directory BUILD=build/clang CC=$(CLANG) CFLAGS='-O2 -Werror' all build-specs
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability --error-exitcode=1 --inline-suppr --suppress=missingIncludeSystem -Icsrc csrc
+	$(CLANG)-tidy --quiet $(CORE_SOURCES) -- $(filter-out -fcf-protection -fstack%,$(FLAGS)) 2> build/tidy.txt || { cat build/tidy.txt; false; }
+
+# An include may point to its own floor or down, never up.
+floors:
+	@! grep -nE '#include "(types|io)/' csrc/kernel/*.[ch]
+	@! grep -nE '#include "io/' csrc/types/*.[ch]
+
+exports: $(CORE)
+	@nm -D --defined-only $(CORE) | awk '$$3 !~ /^luaopen_libevent_/ { print "exported: " $$3; bad = 1 } END { exit bad }'
+
+docs: ## the manual, in build/docs
+	$(LUA) docs/collect.lua
+
+types: ## LuaCATS stubs for editors, in build/types
+	$(LUA) docs/meta.lua build/types
+
+check: ## everything that continuous integration runs after test
+	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory sanitize
+	$(MAKE) --no-print-directory stress
+	$(MAKE) --no-print-directory fuzz
+	$(MAKE) --no-print-directory memory
+	$(MAKE) --no-print-directory docs types
+	$(MAKE) --no-print-directory rock
+
+rock: ## installs the rock into build/rock and runs an example with it
+	luarocks --lua-version $(LUA_VERSION) --tree build/rock make
+	cd / && eval "$$(luarocks --lua-version $(LUA_VERSION) --tree '$(CURDIR)/build/rock' path)" && \
+	  $(LUA) '$(CURDIR)/examples/timer.lua' 3 0.01
+
+bench: all ## measures against C libevent, side by side
+	sh bench/run.sh
+
+clean: ## removes build/
+	rm -rf build
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 
 FORCE:
-.PHONY: all FORCE
+.PHONY: all install uninstall env deps demo test specs build-specs stress sanitize \
+  fuzz memory coverage format format-check lint floors exports docs types check \
+  rock bench clean help FORCE

@@ -6,6 +6,7 @@ watched by one base at a time. Made by @{event_base:signal}.
 
 #include "types/signal.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -49,6 +50,27 @@ static const struct {
 
 enum { NAMES = sizeof names / sizeof names[0] };
 
+#ifdef SIGRTMIN
+/* "RTMIN" or "RTMIN+n"; 0 for anything else. */
+static int realtime(const char *name) {
+  char *end = NULL;
+  long n = 0;
+  if (strncmp(name, "RTMIN", 5) != 0)
+    return 0;
+  if (name[5] == '\0')
+    return SIGRTMIN;
+  if (name[5] != '+' || !isdigit((unsigned char)name[6]))
+    return 0;
+  n = strtol(name + 6, &end, 10);
+  return *end == '\0' && n <= SIGRTMAX - SIGRTMIN ? SIGRTMIN + (int)n : 0;
+}
+#else
+static int realtime(const char *name) {
+  (void)name;
+  return 0;
+}
+#endif
+
 static int byname(const char *name) {
   if (strncmp(name, "SIG", 3) == 0)
     name += 3;
@@ -56,16 +78,7 @@ static int byname(const char *name) {
     if (strcmp(names[i].name, name) == 0)
       return names[i].number;
   }
-#ifdef SIGRTMIN
-  char *end;
-  if (strncmp(name, "RTMIN", 5) == 0) {
-    long n = name[5] == '+' ? strtol(name + 6, &end, 10) : 0;
-    bool whole = name[5] == '\0' || (name[5] == '+' && *end == '\0');
-    if (whole && n >= 0 && n <= SIGRTMAX - SIGRTMIN)
-      return SIGRTMIN + (int)n;
-  }
-#endif
-  return 0;
+  return realtime(name);
 }
 
 static void pushname(lua_State *L, int number) {

@@ -1,0 +1,226 @@
+local helper = require "spec.helper"
+local libevent = require "libevent"
+local posix = require "spec.posix"
+
+local loop = helper.loop
+
+describe("an error in a callback", function()
+  it("ends the loop, which raises the very same value", function()
+    local base <close> = libevent.event_base()
+    local values = {
+      "text", 42, {}, true, false, print,
+      setmetatable({}, { __tostring = function() error "tostring" end }),
+      setmetatable({}, { __tostring = function() return 1 end }),
+    }
+    for _, value in ipairs(values) do
+      base:timer(function()
+        error(value, 0)
+      end):add(0)
+      local ok, err = pcall(base.loop, base)
+      assert.is_false(ok)
+      assert.is_true(rawequal(value, err))
+      assert.matches("stack traceback", base:traceback())
+      assert.equal("empty", base:loop())
+    end
+    base:timer(function()
+      error()
+    end):add(0)
+    assert.same({ n = 2, false, nil }, table.pack(pcall(base.loop, base)))
+  end)
+
+  it("leaves the others pending", function()
+    local base <close> = libevent.event_base()
+    local called = 0
+    for _ = 1, 3 do
+      base:timer(function()
+        called = called + 1
+        error "again"
+      end):add(0)
+      base:event(-1, "", function()
+        called = called + 1
+        error "again"
+      end):active()
+      base:defer(function()
+        called = called + 1
+        error "again"
+      end)
+    end
+    local errors = 0
+    while not pcall(base.loop, base) do
+      errors = errors + 1
+    end
+    assert.equal(9, called)
+    assert.equal(9, errors)
+  end)
+
+  it("has a traceback that names the line", function()
+    local base <close> = libevent.event_base()
+    assert.is_nil(base:traceback())
+    local line = debug.getinfo(1, "l").currentline + 2
+    base:timer(function()
+      error "here"
+    end):add(0)
+    assert.is_false(pcall(base.loop, base))
+    assert.matches("callback_spec%.lua:" .. line .. ": here\nstack traceback:",
+      base:traceback())
+    base:timer(function()
+      error {}
+    end):add(0)
+    assert.is_false(pcall(base.loop, base))
+    assert.matches("^%(error object is a table value%)\nstack traceback",
+      base:traceback())
+  end)
+
+  it("is told to on_error, and the loop goes on", loop(function(base, expect)
+    local value, timer = {}, nil
+    assert.is_nil(base:on_error(expect(function(err, traceback, object)
+      assert.equal(value, err)
+      assert.matches("stack traceback", traceback)
+      assert.equal(timer, object)
+    end)))
+    timer = base:timer(expect(function()
+      error(value)
+    end))
+    timer:add(0)
+    base:timer(expect()):add(0.005)
+  end))
+
+  it("is told with the base for a deferred function",
+    loop(function(base, expect)
+      base:on_error(expect(function(_, _, object)
+        assert.equal(base, object)
+      end))
+      base:defer(function()
+        error "deferred"
+      end)
+    end))
+
+  it("in on_error itself ends the loop", function()
+    local base <close> = libevent.event_base()
+    local function complain(err)
+      error("on_error: " .. err, 0)
+    end
+    base:on_error(complain)
+    base:timer(function()
+      error("first", 0)
+    end):add(0)
+    local ok, err = pcall(base.loop, base)
+    assert.same({ false, "on_error: first" }, { ok, err })
+    assert.matches("^on_error: first\nstack traceback", base:traceback())
+    assert.equal(complain, base:on_error(nil))
+    assert.is_nil(base:on_error())
+    assert.equal("empty", base:loop())
+  end)
+
+  it("does not stop a coroutine that runs the loop", function()
+    local base <close> = libevent.event_base()
+    local co = coroutine.create(function()
+      base:timer(function()
+        coroutine.yield()
+      end):add(0)
+      local ok, err = pcall(base.loop, base)
+      assert.is_false(ok)
+      assert.matches("attempt to yield", err)
+      return base:loop()
+    end)
+    assert.same({ true, "empty" }, { coroutine.resume(co) })
+  end)
+
+  it("may be a stack overflow", function()
+    local base <close> = libevent.event_base()
+    local function deep(n)
+      return 1 + deep(n + 1)
+    end
+    base:timer(function()
+      deep(1)
+    end):add(0)
+    local ok, err = pcall(base.loop, base)
+    assert.is_false(ok)
+    assert.matches("stack overflow", err)
+    assert.equal("empty", base:loop())
+  end)
+
+  it("may come from bases nested as deep as Lua allows", function()
+    local bases, depth = {}, 0
+    local function nest()
+      local base = libevent.event_base()
+      bases[#bases + 1] = base
+      depth = depth + 1
+      base:timer(nest):add(0)
+      base:loop()
+    end
+    local old = posix.nofile(4096)
+    local ok, err = pcall(nest)
+    posix.nofile(old)
+    assert.is_false(ok)
+    assert.matches("overflow", err)
+    assert.is_true(depth > 20)
+    for _, base in ipairs(bases) do
+      base:close()
+    end
+  end)
+end)
+
+describe("os.exit in a callback", function()
+  local kinds = {
+    timer = "base:timer(leave):add(0)",
+    event = "base:event(w, 'wp', leave):add()",
+    signal = "base:signal('USR1', leave):add() posix.raise(10)",
+    defer = "base:defer(leave)",
+    on_error = "base:on_error(leave) base:timer(error):add(0)",
+    coroutine = [[base:timer(function() coroutine.wrap(leave)() end):add(0)]],
+  }
+  for name, code in pairs(kinds) do
+    it("ends the process in order: " .. name, function()
+      helper.prints("bye\nlast\n", ([[
+        local libevent, posix = require "libevent", require "spec.posix"
+        local base = libevent.event_base()
+        local r, w = posix.pipe()
+        guard = setmetatable({}, { __gc = function() print "last" end })
+        for i = 1, 10 do base:timer(print):add(0.1) end
+        base:event(r, "rp", print):add(1)
+        local function leave()
+          print "bye"
+          os.exit(0, true)
+        end
+        %s
+        base:loop()
+      ]]):format(code))
+    end)
+  end
+end)
+
+describe("lua_close", function()
+  it("closes everything in any order of finalizers", function()
+    helper.prints("", [[
+      local libevent, posix = require "libevent", require "spec.posix"
+      local base = libevent.event_base()
+      local r, w = posix.pipe()
+      local objects = {}
+      -- Finalizers run newest first: some before and some after the objects.
+      local function meddler()
+        return setmetatable({}, { __gc = function()
+          for _, object in ipairs(objects) do
+            pcall(object.add, object, 0)
+            pcall(object.del, object)
+            pcall(object.add, object, 1)
+            tostring(object)
+          end
+          pcall(function() base:defer(function() end) end)
+          pcall(base.loop, base, "nowait")
+          pcall(base.timer, base, print)
+        end })
+      end
+      before = meddler()
+      for i = 1, 5 do
+        objects[#objects + 1] = base:timer(function() end)
+        objects[#objects + 1] = base:event(w, "wp", function() end)
+        objects[#objects + 1] = base:signal("USR1", function() end)
+        objects[#objects]:add()
+      end
+      after = meddler()
+      base:timer(function() base:loopbreak() end):add(0)
+      base:loop()
+    ]])
+  end)
+end)

@@ -1,0 +1,213 @@
+--- What the specs share: loops that clean up, counted callbacks, and checks
+-- that nothing is left over.
+
+local assert = require "luassert"
+local libevent = require "libevent"
+local posix = require "spec.posix"
+
+local helper = {}
+
+local stress = os.getenv "LIBEVENT_STRESS"
+helper.stress = stress ~= nil
+helper.sanitized = os.getenv "LIBEVENT_SANITIZE" ~= nil
+
+--- The directory of the modules under test, as in LUA_CPATH.
+helper.build = os.getenv "BUILD" or "build"
+
+-- Collecting in every callback is slow where there are many of them.
+local collections = 1000
+local steps = 97
+
+-- Seconds after which a loop that does not end ends the whole run, by SIGALRM.
+local limit = 60
+
+local function count_keys(set)
+  local n = 0
+  for _ in pairs(set) do
+    n = n + 1
+  end
+  return n
+end
+
+--- Returns how many descriptors are open.
+function helper.descriptors()
+  return count_keys(posix.descriptors())
+end
+
+--- Runs a function while the collector takes every chance it gets.
+local function under_stress(fn, ...)
+  if not stress then
+    return fn(...)
+  end
+  local mode = collectgarbage(stress)
+  debug.sethook(function()
+    collectgarbage "step"
+  end, "", steps)
+  local results = table.pack(pcall(fn, ...))
+  debug.sethook()
+  collectgarbage(mode)
+  if not results[1] then
+    error(results[2], 0)
+  end
+  return table.unpack(results, 2, results.n)
+end
+
+--- Returns a body for `it`: calls fn(base, expect), runs the loop, and fails
+-- unless every expected callback came as often as expected and nothing is
+-- left: no object, no descriptor, no error.
+--
+-- `expect(callback, n)` wraps a callback that must come n times (once by
+-- default); in each a full collection runs first.
+---@param fn fun(base: libevent.event_base, expect: function)
+---@param options? table of libevent.event_base
+function helper.loop(fn, options)
+  return function()
+    collectgarbage()
+    local before = helper.descriptors()
+    local base = assert(libevent.event_base(options))
+    local expected, collected = {}, 0
+
+    local function expect(callback, n)
+      local call = { due = n or 1, came = 0 }
+      expected[#expected + 1] = call
+      return function(...)
+        call.came = call.came + 1
+        if collected < collections then
+          collected = collected + 1
+          collectgarbage()
+        end
+        if callback then
+          return callback(...)
+        end
+      end
+    end
+
+    under_stress(function()
+      fn(base, expect)
+      if not base:is_closed() then
+        posix.alarm(limit)
+        assert(base:dispatch())
+        posix.alarm(0)
+      end
+    end)
+    for i, call in ipairs(expected) do
+      assert.equal(call.due, call.came, "callback " .. i)
+    end
+    if not base:is_closed() then
+      collectgarbage()
+      collectgarbage()
+      assert.same({}, base:objects())
+      base:close()
+    end
+    assert.equal(before, helper.descriptors(), "descriptors left open")
+  end
+end
+
+--- Runs Lua code in a process of its own; returns its output, and "exit" or
+-- "signal" with the number.
+---@param code string
+---@param shell? string Commands before it, such as `ulimit -n 20;`.
+function helper.script(code, shell)
+  local name = os.tmpname()
+  local file <close> = assert(io.open(name, "w"))
+  file:write(code)
+  file:close()
+  local command = ("%s timeout -s KILL 60 %s %s 2>&1"):format(
+    shell or "", arg[-1] or "lua5.4", name)
+  local pipe = assert(io.popen(command))
+  local output = pipe:read "a"
+  local _, how, number = pipe:close()
+  os.remove(name)
+  return output, how, number
+end
+
+--- Runs Lua code in a process of its own; it must print `output` alone and end
+-- with status 0.
+function helper.prints(output, code, shell)
+  local got, how, number = helper.script(code, shell)
+  assert.same({ output, "exit", 0 }, { got, how, number })
+end
+
+--- Forks; the child runs the function and exits with 0, or with 1 if it fails.
+-- Returns "exit" or "signal" with the number.
+function helper.child(fn)
+  io.stdout:flush()
+  local pid = posix.fork()
+  if pid == 0 then
+    local ok, message = xpcall(fn, debug.traceback)
+    if not ok then
+      io.stderr:write(tostring(message), "\n")
+    end
+    posix.exit(ok and 0 or 1)
+  end
+  return posix.wait(pid)
+end
+
+--- A value of each kind, for bad arguments.
+local samples = {
+  { "boolean", true },
+  { "table", {} },
+  { "function", function() end },
+  { "string", "no such thing" },
+  { "number", -1.5 },
+  { "number", 0 / 0 },
+  { "number", math.huge },
+  { "number", 2 ^ 62 },
+  { "userdata", io.stderr },
+  { "thread", coroutine.create(print) },
+}
+
+--- Whether a parameter accepts a sample; kinds are those of the signatures.
+local accepts = {
+  boolean = function(kind)
+    return kind == "boolean"
+  end,
+  any = function()
+    return true
+  end,
+  ["function"] = function(kind)
+    return kind == "function"
+  end,
+  table = function(kind)
+    return kind == "table"
+  end,
+  file = function(kind)
+    return kind == "userdata"
+  end,
+}
+
+--- Calls a function with each bad value in each place; every call must raise
+-- an error that names the argument.
+--
+-- The signature lists the kinds, such as `"seconds, ?string"`; `good` holds
+-- values for the places before. `?` marks what may be nil.
+---@param call function
+---@param self any The first argument; numbering starts behind it.
+---@param signature string
+---@param good? any[]
+function helper.badargs(call, self, signature, good)
+  good = good or {}
+  local place = 0
+  for optional, kind in signature:gmatch "(%??)([%w_]+)" do
+    place = place + 1
+    local function try(value, n)
+      local args = table.move(good, 1, place - 1, 1, {})
+      args[place] = value
+      local ok, message = pcall(call, self, table.unpack(args, 1, n))
+      local what = ("argument %d: %s"):format(place, tostring(value))
+      assert.is_false(ok, what)
+      assert.matches("bad argument", message, 1, true, what)
+    end
+    if optional == "" then
+      try(nil, place - 1)
+      try(nil, place)
+    end
+    for _, sample in ipairs(samples) do
+      if not (accepts[kind] and accepts[kind](sample[1])) then
+        try(sample[2], place)
+      end
+    end
+  end
+end
+
+return helper

@@ -1,0 +1,201 @@
+/* What the specs need of POSIX: descriptors, processes, limits. Numbers in,
+ * numbers out; a failed call raises. */
+
+#define _GNU_SOURCE /* pipe2 */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+
+static int checked(lua_State *L, int result, const char *what) {
+  if (result < 0)
+    luaL_error(L, "%s: %s", what, strerror(errno));
+  return result;
+}
+
+static int arg(lua_State *L, int n) {
+  return (int)luaL_checkinteger(L, n);
+}
+
+static int l_pipe(lua_State *L) {
+  int fds[2];
+  checked(L, pipe2(fds, O_NONBLOCK | O_CLOEXEC), "pipe2");
+  lua_pushinteger(L, fds[0]);
+  lua_pushinteger(L, fds[1]);
+  return 2;
+}
+
+static int l_socketpair(lua_State *L) {
+  int fds[2];
+  checked(L,
+          socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
+                     fds),
+          "socketpair");
+  lua_pushinteger(L, fds[0]);
+  lua_pushinteger(L, fds[1]);
+  return 2;
+}
+
+static int l_open(lua_State *L) {
+  int flags = O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC;
+  lua_pushinteger(L, checked(L, open(luaL_checkstring(L, 1), flags, 0600),
+                             "open"));
+  return 1;
+}
+
+static int l_close(lua_State *L) {
+  checked(L, close(arg(L, 1)), "close");
+  return 0;
+}
+
+static int l_dup(lua_State *L) {
+  int fd = fcntl(arg(L, 1), F_DUPFD_CLOEXEC, 0);
+  if (fd < 0)
+    lua_pushnil(L);
+  else
+    lua_pushinteger(L, fd);
+  return 1;
+}
+
+static int l_write(lua_State *L) {
+  size_t length;
+  const char *data = luaL_checklstring(L, 2, &length);
+  ssize_t n = write(arg(L, 1), data, length);
+  lua_pushinteger(L, checked(L, (int)n, "write"));
+  return 1;
+}
+
+static int l_read(lua_State *L) {
+  char data[4096];
+  ssize_t n = read(arg(L, 1), data, sizeof data);
+  if (n < 0)
+    lua_pushnil(L);
+  else
+    lua_pushlstring(L, data, (size_t)n);
+  return 1;
+}
+
+/* The descriptors that are open, as a set. */
+static int l_descriptors(lua_State *L) {
+  DIR *directory = opendir("/proc/self/fd");
+  if (directory == NULL)
+    return luaL_error(L, "/proc/self/fd: %s", strerror(errno));
+  lua_newtable(L);
+  for (struct dirent *e; (e = readdir(directory)) != NULL;) {
+    int fd = atoi(e->d_name);
+    if (e->d_name[0] != '.' && fd != dirfd(directory)) {
+      lua_pushboolean(L, 1);
+      lua_rawseti(L, -2, fd);
+    }
+  }
+  closedir(directory);
+  return 1;
+}
+
+/* Sets the soft limit of descriptors; returns what it was. */
+static int l_nofile(lua_State *L) {
+  struct rlimit limit;
+  checked(L, getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
+  lua_pushinteger(L, (lua_Integer)limit.rlim_cur);
+  limit.rlim_cur = (rlim_t)luaL_checkinteger(L, 1);
+  checked(L, setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
+  return 1;
+}
+
+static int l_getpid(lua_State *L) {
+  lua_pushinteger(L, getpid());
+  return 1;
+}
+
+static int l_kill(lua_State *L) {
+  checked(L, kill((pid_t)arg(L, 1), arg(L, 2)), "kill");
+  return 0;
+}
+
+/* Sends a signal to this thread: it is delivered before the call returns. */
+static int l_raise(lua_State *L) {
+  checked(L, raise(arg(L, 1)), "raise");
+  return 0;
+}
+
+static int l_fork(lua_State *L) {
+  lua_pushinteger(L, checked(L, fork(), "fork"));
+  return 1;
+}
+
+/* Waits for a child; returns "exit" or "signal" and the number. */
+static int l_wait(lua_State *L) {
+  int status;
+  checked(L, waitpid((pid_t)arg(L, 1), &status, 0), "waitpid");
+  lua_pushstring(L, WIFEXITED(status) ? "exit" : "signal");
+  lua_pushinteger(L, WIFEXITED(status) ? WEXITSTATUS(status)
+                                       : WTERMSIG(status));
+  return 2;
+}
+
+/* Ends a forked child without any finalizer or handler. */
+static int l_exit(lua_State *L) {
+  fflush(NULL);
+  _exit(arg(L, 1));
+}
+
+/* Works for so many seconds without giving the processor away. */
+static int l_spin(lua_State *L) {
+  struct timespec now;
+  double until = -1, t = 0;
+  for (; until < 0 || t < until; ) {
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    t = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    if (until < 0)
+      until = t + luaL_checknumber(L, 1);
+  }
+  return 0;
+}
+
+/* Lets SIGALRM end the process after so many seconds; 0 calls that off. */
+static int l_alarm(lua_State *L) {
+  alarm((unsigned)arg(L, 1));
+  return 0;
+}
+
+/* Resident memory of this process in KiB. */
+static int l_rss(lua_State *L) {
+  long total = 0, resident = 0;
+  FILE *file = fopen("/proc/self/statm", "r");
+  if (file == NULL || fscanf(file, "%ld %ld", &total, &resident) != 2)
+    return luaL_error(L, "/proc/self/statm");
+  fclose(file);
+  lua_pushinteger(L, resident * sysconf(_SC_PAGESIZE) / 1024);
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+  { "pipe", l_pipe },     { "socketpair", l_socketpair },
+  { "open", l_open },     { "close", l_close },
+  { "dup", l_dup },       { "write", l_write },
+  { "read", l_read },     { "descriptors", l_descriptors },
+  { "nofile", l_nofile }, { "getpid", l_getpid },
+  { "kill", l_kill },     { "raise", l_raise },
+  { "fork", l_fork },     { "wait", l_wait },
+  { "exit", l_exit },     { "spin", l_spin },
+  { "rss", l_rss },       { "alarm", l_alarm },
+  { NULL, NULL },
+};
+
+__attribute__((visibility("default"))) int luaopen_spec_posix(lua_State *L);
+
+int luaopen_spec_posix(lua_State *L) {
+  luaL_newlib(L, functions);
+  return 1;
+}

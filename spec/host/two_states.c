@@ -1,0 +1,99 @@
+/* Embeds Lua: two states in one process, each with a base, the one closed
+ * while the other loops; and states that are closed inside a callback. Prints
+ * "ok" at the end. */
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+
+static lua_State *other;
+static jmp_buf escape;
+
+static void run(lua_State *L, const char *code) {
+  if (luaL_dostring(L, code) != LUA_OK) {
+    fprintf(stderr, "%s\n", lua_tostring(L, -1));
+    exit(1);
+  }
+}
+
+static int l_closeother(lua_State *L) {
+  (void)L;
+  lua_close(other);
+  other = NULL;
+  return 0;
+}
+
+/* The host gives the state up in the middle of a callback and never returns
+ * into it. */
+static int l_closeself(lua_State *L) {
+  lua_close(L);
+  longjmp(escape, 1);
+}
+
+static lua_State *newstate(void) {
+  lua_State *L = luaL_newstate();
+  luaL_openlibs(L);
+  lua_register(L, "closeother", l_closeother);
+  lua_register(L, "closeself", l_closeself);
+  run(L, "libevent = require 'libevent' posix = require 'spec.posix'");
+  return L;
+}
+
+static void close_other_in_loop(void) {
+  lua_State *L = newstate();
+  other = newstate();
+  run(other, "base = libevent.event_base() n = 0 r, w = posix.pipe() "
+             "for i = 1, 100 do base:timer(function() n = n + 1 end):add(0) "
+             "base:event(r, 'rp', print):add(5) end "
+             "base:defer(function() n = n + 1 end) base:loop 'once'");
+  run(L, "local base = libevent.event_base() local ticks = 0 "
+         "base:timer(function(t) ticks = ticks + 1 "
+         "if ticks == 2 then closeother() end "
+         "if ticks < 5 then t:add(0.001) end end):add(0) "
+         "assert(base:loop() == 'empty') assert(ticks == 5)");
+  if (other != NULL)
+    exit(2);
+  lua_close(L);
+}
+
+/* Both watch signals, one after the other. */
+static void signals(void) {
+  lua_State *L = newstate();
+  other = newstate();
+  run(other, "base = libevent.event_base() "
+             "assert(base:signal('USR1', print):add())");
+  run(L, "base = libevent.event_base() "
+         "s = base:signal('USR1', function() got = true base:loopbreak() end) "
+         "assert(not pcall(s.add, s)) closeother() assert(s:add()) "
+         "posix.raise(10) base:loop() assert(got)");
+  lua_close(L);
+}
+
+static void close_in(const char *code) {
+  if (setjmp(escape) == 0) {
+    lua_State *L = newstate();
+    run(L, "base = libevent.event_base() r, w = posix.pipe() "
+           "base:event(w, 'wp', function() end):add(1) "
+           "base:timer(function() error 'late' end):add(1) "
+           "setmetatable({}, { __gc = function() "
+           "pcall(function() base:timer(print):add(0) end) end })");
+    run(L, code);
+    exit(3);
+  }
+}
+
+int main(void) {
+  close_other_in_loop();
+  signals();
+  close_in("base:timer(closeself):add(0) base:loop()");
+  close_in("base:defer(closeself) base:loop()");
+  close_in("base:event(w, 'w', closeself):add() base:loop()");
+  close_in("base:signal('USR2', closeself):add() posix.raise(12) base:loop()");
+  close_in("base:on_error(closeself) base:timer(error):add(0) base:loop()");
+  puts("ok");
+  return 0;
+}
