@@ -120,8 +120,7 @@ ASAN = $(shell $(CLANG) -print-file-name=libclang_rt.asan-$(shell uname -m).so)
 SANITIZED = BUILD=build/sanitized CC=$(CLANG) \
   CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined -shared-libasan' \
   HARDENING=
-SANITIZE_ENV = LIBEVENT_SANITIZE=1 ASAN_OPTIONS=detect_leaks=1 \
-  LSAN_OPTIONS=suppressions=spec/host/lsan.supp:print_suppressions=0
+SANITIZE_ENV = LIBEVENT_SANITIZE=1 ASAN_OPTIONS=detect_leaks=1
 
 sanitize: ## the specs and the fuzzer under ASan, UBSan and LSan
 	$(MAKE) --no-print-directory $(SANITIZED) all build-specs

@@ -1,0 +1,188 @@
+-- Calls everything that Lua can call, at random: any method on any object, open
+-- or closed, with good and bad arguments, also inside callbacks and
+-- finalizers, while the collector runs and loops go on.
+--
+--   lua5.4 spec/fuzz/api.lua SEEDS [FIRST]
+--
+-- What may happen is an error that Lua raises, or nil, a message and a code.
+-- A crash, a hang or a descriptor that stays open ends the run.
+
+local libevent = require "libevent"
+local posix = require "spec.posix"
+
+local seeds = tonumber(arg[1]) or 1000
+local first = tonumber(arg[2]) or 1
+local calls = 400
+local random = math.random
+
+local pool -- the objects of this seed
+local depth -- callbacks within callbacks that call at random
+
+local function descriptors()
+  local n = 0
+  for _ in pairs(posix.descriptors()) do
+    n = n + 1
+  end
+  return n
+end
+
+local function pick(list)
+  return list[random(#list)]
+end
+
+local call
+
+local function callback()
+  if depth < 3 then
+    depth = depth + 1
+    for _ = 1, random(0, 3) do
+      call()
+    end
+    depth = depth - 1
+  end
+  local chance = random(20)
+  if chance == 1 then
+    error "random"
+  elseif chance == 2 then
+    collectgarbage()
+  elseif chance == 3 then
+    coroutine.yield()
+  end
+end
+
+local values = {
+  function() return nil end,
+  function() return random(-2, 40) end,
+  function() return random() * 0.01 end,
+  function() return pick { 0, -1, 0 / 0, 1 / 0, 1e9, 2 ^ 53, math.mininteger,
+    math.maxinteger } end,
+  function() return pick { "", "r", "w", "rw", "rp", "wp", "rwcpe", "x", "INT",
+    "USR1", "KILL", "nowait", "once", "added", "all", "\0", ("a"):rep(300) } end,
+  function() return callback end,
+  function() return callback end,
+  function() return {} end,
+  function() return { priorities = random(0, 4), avoid = { "epoll" } } end,
+  function() return pick(pool) end,
+  function() return random(2) == 1 end,
+  function() return io.stdout end,
+  function() return coroutine.create(callback) end,
+  function() return setmetatable({}, { __gc = callback }) end,
+}
+
+local function arguments()
+  local n = random(0, 4)
+  local list = { n = n }
+  for i = 1, n do
+    list[i] = pick(values)()
+  end
+  return table.unpack(list, 1, n)
+end
+
+-- These would wait for ever, or end this process.
+local limits = {
+  loop = function(base)
+    return base, pick { "nowait", "once", "bad" }
+  end,
+  dispatch = function(base)
+    pcall(base.loopexit, base, 0.001)
+    return base
+  end,
+}
+
+--- Something must always wake a loop that waits.
+local function wake(base)
+  pcall(function()
+    base:timer(callback):add(0.001)
+  end)
+end
+
+local function guided(object, name)
+  if name == "timer" or name == "defer" then
+    return object, callback
+  elseif name == "event" then
+    return object, pick { -1, pool.r, pool.w }, pick { "", "r", "wp", "rp" },
+      callback
+  elseif name == "signal" then
+    return object, pick { "USR1", "USR2", 34 }, callback
+  elseif name == "add" then
+    return object, random() * 0.01
+  end
+  return object, arguments()
+end
+
+local function names_of(object)
+  local names = {}
+  for name in pairs(debug.getmetatable(object).__index) do
+    names[#names + 1] = name
+  end
+  table.sort(names) -- so that a seed means the same in each run
+  return names
+end
+
+local names = setmetatable({}, { __mode = "k" })
+
+function call()
+  local object = #pool > 0 and pick(pool)
+  if not object then
+    return
+  end
+  local methods = debug.getmetatable(object).__index
+  names[methods] = names[methods] or names_of(object)
+  local name = pick(names[methods])
+  local args
+  if limits[name] then
+    wake(object)
+    args = table.pack(limits[name](object))
+  elseif name == "close" and methods.loop and random(10) > 1 then
+    return
+  else
+    args = random(3) > 1 and table.pack(guided(object, name))
+      or table.pack(object, arguments())
+  end
+  if random(50) == 1 then
+    args[1] = pick(values)()
+  end
+  local ok, result = pcall(methods[name], table.unpack(args, 1, args.n))
+  if ok and type(result) == "userdata" and #pool < 60 then
+    pool[#pool + 1] = result
+  elseif ok and type(result) == "userdata" then
+    pool[random(2, #pool)] = result
+  end
+  if random(30) == 1 and #pool > 1 then
+    table.remove(pool, random(#pool))
+  end
+end
+
+local function seed(n)
+  math.randomseed(n)
+  collectgarbage(n % 2 == 0 and "incremental" or "generational")
+  local r, w = posix.pipe()
+  pool, depth = { r = r, w = w, assert(libevent.event_base()) }, 0
+  libevent.track(n % 3 == 0)
+  for _ = 1, calls do
+    if #pool == 0 or random(100) == 1 then
+      pool[#pool + 1] = libevent.event_base()
+    end
+    call()
+  end
+  pool = { r = r, w = w }
+  collectgarbage()
+  collectgarbage()
+  posix.close(r)
+  posix.close(w)
+end
+
+posix.alarm(600)
+local before = descriptors()
+for n = first, first + seeds - 1 do
+  local ok, message = xpcall(seed, debug.traceback, n)
+  pool = nil
+  collectgarbage()
+  collectgarbage()
+  if not ok or descriptors() ~= before then
+    io.stderr:write(("seed %d: %s\n"):format(n,
+      message or ("%d descriptors, not %d"):format(descriptors(), before)))
+    os.exit(1, true)
+  end
+end
+print(("%d seeds of %d calls"):format(seeds, calls))
