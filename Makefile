@@ -30,11 +30,15 @@ LUA_LIBS ?= $(shell pkg-config --libs lua$(LUA_VERSION) 2>/dev/null || echo -llu
 WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wformat=2 -Wformat-security \
   -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wundef
 HARDENING = -D_FORTIFY_SOURCE=2 -fstack-protector-strong \
-  -fstack-clash-protection -fcf-protection
+  -fstack-clash-protection \
+  $(if $(filter x86_64 amd64,$(shell uname -m)),-fcf-protection)
 # The module never leaves the process: libevent and the C library keep pointers
 # to its log and fork functions.
-LINK = $(LIBFLAG) -Wl,-z,relro,-z,now,-z,noexecstack,-z,nodelete -Wl,--as-needed
-FLAGS = -std=gnu11 -fPIC -fvisibility=hidden $(WARNINGS) $(HARDENING) -Icsrc \
+LINK = $(LIBFLAG) $(if $(filter Darwin,$(shell uname -s)),, \
+  -Wl,-z,relro,-z,now,-z,noexecstack,-z,nodelete -Wl,--as-needed)
+# Commands are shown by `make V=1`, their subjects without it.
+QUIET = $(if $(V),,@echo '  $(1) $@';)
+FLAGS = -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARNINGS) $(HARDENING) -Icsrc \
   $(LUA_CFLAGS) $(EVENT_CFLAGS)
 
 CORE_SOURCES = csrc/core.c $(wildcard csrc/kernel/*.c csrc/types/*.c csrc/io/*.c)
@@ -58,19 +62,19 @@ all: $(CORE) ## builds the C module in build/libevent (default)
 
 $(CORE): $(CORE_OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(EVENT_LIBS) -pthread
+	$(call QUIET,LINK)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(EVENT_LIBS) -pthread
 
 $(BUILD)/spec/%.so: spec/host/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(FLAGS) -MMD -MP $(LIBFLAG) -o $@ $< $(EVENT_LIBS)
+	$(call QUIET,CC)$(CC) $(CFLAGS) $(FLAGS) -MMD -MP $(LIBFLAG) -o $@ $< $(EVENT_LIBS)
 
 $(BUILD)/spec/%: spec/host/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(FLAGS) -MMD -MP -Wl,-E -o $@ $< $(LUA_LIBS) $(EVENT_LIBS)
+	$(call QUIET,CC)$(CC) $(CFLAGS) $(FLAGS) -MMD -MP -Wl,-E -o $@ $< $(LUA_LIBS) $(EVENT_LIBS)
 
 $(BUILD)/obj/%.o: csrc/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(FLAGS) -MMD -MP -c -o $@ $<
+	$(call QUIET,CC)$(CC) $(CFLAGS) $(FLAGS) -MMD -MP -c -o $@ $<
 
 # Everything is compiled again when the compiler or its flags change.
 $(BUILD)/flags: FORCE
@@ -149,14 +153,14 @@ format: ## formats the C code
 	$(CLANG)-format -i $(C_FILES)
 
 format-check:
-	$(CLANG)-format --dry-run --Werror $(C_FILES)
+	@$(CLANG)-format --dry-run --Werror $(C_FILES)
 
 lint: all format-check floors exports ## luacheck, clang-tidy, cppcheck, floors, exports
-	luacheck -q $(LUA_FILES)
+	@luacheck -q $(LUA_FILES)
 	$(MAKE) --no-print-directory BUILD=build/gcc CC=gcc CFLAGS='-O2 -Werror' all build-specs
 	$(MAKE) --no-print-directory BUILD=build/clang CC=$(CLANG) CFLAGS='-O2 -Werror' all build-specs
-	cppcheck --quiet --std=c11 --enable=warning,performance,portability --error-exitcode=1 --inline-suppr --suppress=missingIncludeSystem -Icsrc csrc
-	$(CLANG)-tidy --quiet $(CORE_SOURCES) -- $(filter-out -fcf-protection -fstack%,$(FLAGS)) 2> build/tidy.txt || { cat build/tidy.txt; false; }
+	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --error-exitcode=1 --inline-suppr --suppress=missingIncludeSystem -Icsrc csrc
+	@$(CLANG)-tidy --quiet $(CORE_SOURCES) -- $(filter-out -f%,$(FLAGS)) 2>$(BUILD)/tidy.txt || { cat $(BUILD)/tidy.txt; false; }
 
 # An include may point to its own floor or down, never up.
 floors:

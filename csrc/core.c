@@ -96,8 +96,9 @@ static void checkversion(lua_State *L) {
   ev_uint32_t running = event_get_version_number();
   if (running >> 16 != LIBEVENT_VERSION_NUMBER >> 16 ||
       event_get_struct_event_size() != sizeof(struct event))
-    luaL_error(L, "libevent.core was built for libevent %s, but %s is loaded; "
-                  "build it again",
+    luaL_error(L,
+               "libevent.core was built for libevent %s, but %s is loaded; "
+               "build it again",
                LIBEVENT_VERSION, event_get_version());
 }
 

@@ -110,6 +110,10 @@ end
 function helper.script(code, shell)
   local name = os.tmpname()
   local file <close> = assert(io.open(name, "w"))
+  if stress then
+    file:write(("collectgarbage %q debug.sethook(function() "
+      .. "collectgarbage 'step' end, '', %d) "):format(stress, steps))
+  end
   file:write(code)
   file:close()
   local command = ("%s timeout -s KILL 60 %s %s 2>&1"):format(

@@ -23,7 +23,7 @@ typedef struct lev_api {
   const lev_type *event_base;
 
   void (*register_type)(lua_State *L, int module, const lev_type *type);
-  void *(*new)(lua_State *L, int base, const lev_type *type);
+  void *(*create)(lua_State *L, int base, const lev_type *type);
   void (*open)(lua_State *L, lev_object *self);
   void (*close)(lua_State *L, lev_object *self);
   void *(*self)(lua_State *L, const lev_type *type);

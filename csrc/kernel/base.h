@@ -36,20 +36,20 @@ struct lev_base {
   lev_object head;
   struct event_base *ptr;
   lev_state *state;
-  uint32_t id;              /* where the state's table has the slots */
-  uint32_t generation;      /* of the process that made or reinited it */
-  lev_object *children;     /* open ones, newest first */
-  uint32_t signals;         /* how many are pending */
-  int depth;                /* callbacks entered and not yet left */
-  bool running;             /* event_base_loop is on the C stack */
-  bool failed;              /* LEV_UV_ERROR waits for loop to raise it */
-  bool exhausted;           /* the Lua stack had no room for a callback */
-  bool unsettled;           /* something waits for the outermost leave */
+  uint32_t id;          /* where the state's table has the slots */
+  uint32_t generation;  /* of the process that made or reinited it */
+  lev_object *children; /* open ones, newest first */
+  uint32_t signals;     /* how many are pending */
+  int depth;            /* callbacks entered and not yet left */
+  bool running;         /* event_base_loop is on the C stack */
+  bool failed;          /* LEV_UV_ERROR waits for loop to raise it */
+  bool exhausted;       /* the Lua stack had no room for a callback */
+  bool unsettled;       /* something waits for the outermost leave */
   struct {
-    uint32_t waiting;       /* in LEV_UV_READY */
-    uint32_t next, last;    /* what is left of LEV_UV_DRAINING */
+    uint32_t waiting;    /* in LEV_UV_READY */
+    uint32_t next, last; /* what is left of LEV_UV_DRAINING */
   } ready;
-  struct event kick;        /* a zero timeout: wakes the next turn */
+  struct event kick; /* a zero timeout: wakes the next turn */
   lev_slots slots;
   lev_deadlines deadlines;
 };

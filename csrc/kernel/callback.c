@@ -62,8 +62,9 @@ static void pushbase(lua_State *L, const lev_base *base) {
 static void keep(lua_State *L, lev_base *base, int index) {
   if (base->failed) {
     if (lua_type(L, -1) == LUA_TSTRING) {
-      lua_warning(L, "error in a callback after an error that waits for "
-                     "event_base:loop: ",
+      lua_warning(L,
+                  "error in a callback after an error that waits for "
+                  "event_base:loop: ",
                   1);
       lua_warning(L, lua_tostring(L, -1), 0);
     }
@@ -150,8 +151,8 @@ lua_State *lev_enter(lev_object *self, int uservalue) {
 }
 
 void lev_pushwhat(lua_State *L, int what) {
-  int set = (what & (EV_TIMEOUT | EV_READ | EV_WRITE)) |
-            (what & EV_CLOSED ? 8 : 0);
+  int set =
+      (what & (EV_TIMEOUT | EV_READ | EV_WRITE)) | (what & EV_CLOSED ? 8 : 0);
   lua_rawgeti(L, -5, LEV_SLOT_WHAT + set);
 }
 

@@ -48,8 +48,7 @@ struct timeval *lev_opttimeval(lua_State *L, int arg, struct timeval *tv) {
 int lev_checkint(lua_State *L, int arg, int least, int most) {
   lua_Integer n = luaL_checkinteger(L, arg);
   if (n < least || n > most)
-    luaL_argerror(
-        L, arg, lua_pushfstring(L, "%d to %d expected", least, most));
+    luaL_argerror(L, arg, lua_pushfstring(L, "%d to %d expected", least, most));
   return (int)n;
 }
 
@@ -68,8 +67,9 @@ short lev_checkmask(lua_State *L, int arg, const char *allowed) {
   for (size_t i = 0; i < length; i++) {
     if (text[i] == '\0' || strchr(allowed, text[i]) == NULL)
       luaL_argerror(L, arg,
-                    lua_pushfstring(L, "unknown event '%c', letters of '%s' "
-                                       "expected",
+                    lua_pushfstring(L,
+                                    "unknown event '%c', letters of '%s' "
+                                    "expected",
                                     text[i], allowed));
     for (int k = 0; k < LETTERS; k++) {
       if (letters[k].letter == text[i])
@@ -139,16 +139,16 @@ void lev_checkoptions(lua_State *L, int arg, const char *const names[]) {
 
 int lev_optionerror(lua_State *L, int arg, const char *name,
                     const char *message) {
-  return luaL_argerror(
-      L, arg, lua_pushfstring(L, "option '%s': %s", name, message));
+  return luaL_argerror(L, arg,
+                       lua_pushfstring(L, "option '%s': %s", name, message));
 }
 
 bool lev_optboolean(lua_State *L, int arg, const char *name, bool absent) {
   int type = lua_getfield(L, arg, name);
   if (type != LUA_TNIL && type != LUA_TBOOLEAN)
-    lev_optionerror(L, arg, name,
-                    lua_pushfstring(L, "boolean expected, got %s",
-                                    luaL_typename(L, -1)));
+    lev_optionerror(
+        L, arg, name,
+        lua_pushfstring(L, "boolean expected, got %s", luaL_typename(L, -1)));
   bool value = type == LUA_TNIL ? absent : lua_toboolean(L, -1);
   lua_pop(L, 1);
   return value;

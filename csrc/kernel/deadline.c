@@ -1,4 +1,3 @@
-#define _GNU_SOURCE /* dup3 */
 #include "kernel/deadline.h"
 
 #include <errno.h>
@@ -234,9 +233,8 @@ void lev_deadlines_run(lua_State *L, lev_base *base) {
   lev_deadlines *d = &base->deadlines;
   if (d->end == LEV_ROOT)
     return;
-  uint64_t limit =
-      now_ns() / NS_PER_MS << LEV_SEQUENCE_BITS |
-      (d->sequence & ((1u << LEV_SEQUENCE_BITS) - 1));
+  uint64_t limit = now_ns() / NS_PER_MS << LEV_SEQUENCE_BITS |
+                   (d->sequence & ((1u << LEV_SEQUENCE_BITS) - 1));
   int top = lua_gettop(L);
   while (d->end > LEV_ROOT && d->heap[LEV_ROOT].key < limit) {
     lev_deadline entry = d->heap[LEV_ROOT];

@@ -38,16 +38,19 @@ static void *usable(lua_State *L, lev_object *self) {
   if (!isopen(self))
     luaL_error(L, "attempt to use a closed %s", lev_typename(self->type));
   if (self->base != NULL && self->base->generation != lev_generation())
-    luaL_error(L, "attempt to use the parent's %s after fork (call reinit of "
-                  "its event_base first)",
+    luaL_error(L,
+               "attempt to use the parent's %s after fork (call reinit of "
+               "its event_base first)",
                lev_typename(self->type));
   return self;
 }
 
 void *lev_check(lua_State *L, int arg, const lev_type *type) {
   lev_object *self = lev_test(L, arg, type);
-  if (self == NULL)
+  if (self == NULL) {
     luaL_typeerror(L, arg, type->name);
+    return NULL;
+  }
   return usable(L, self);
 }
 
@@ -58,8 +61,10 @@ void *lev_self(lua_State *L, const lev_type *type) {
     same = lua_rawequal(L, -1, lua_upvalueindex(1));
     lua_pop(L, 1);
   }
-  if (!same)
+  if (!same) {
     luaL_typeerror(L, 1, type->name);
+    return NULL;
+  }
   return usable(L, self);
 }
 

@@ -26,9 +26,9 @@ typedef struct lev_base lev_base;
 typedef struct lev_object lev_object;
 
 typedef struct lev_type {
-  const char *name;      /* "libevent." and libevent's word for it */
-  size_t size;           /* of the struct that begins with a lev_object */
-  int uservalues;        /* at least 1: LEV_UV_BASE */
+  const char *name; /* "libevent." and libevent's word for it */
+  size_t size;      /* of the struct that begins with a lev_object */
+  int uservalues;   /* at least 1: LEV_UV_BASE */
   bool plain; /* holds nothing but memory: no list and no finalizer needed */
   const luaL_Reg *methods;
   const luaL_Reg *constructors; /* methods of the base; may be NULL */

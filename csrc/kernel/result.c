@@ -1,4 +1,3 @@
-#define _GNU_SOURCE /* strerrordesc_np */
 #include "kernel/result.h"
 
 #include <errno.h>

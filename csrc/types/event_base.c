@@ -238,8 +238,7 @@ priority. Wraps `event_base_loopcontinue`.
 */
 static int l_event_base_loopcontinue(lua_State *L) {
   lev_base *base = lev_self(L, &lev_event_base);
-  return lev_result(L, event_base_loopcontinue(base->ptr) == 0,
-                    "loopcontinue");
+  return lev_result(L, event_base_loopcontinue(base->ptr) == 0, "loopcontinue");
 }
 
 /***
@@ -300,7 +299,7 @@ there. Wraps `event_reinit`.
 static int l_event_reinit(lua_State *L) {
   lev_base *base = lev_test(L, 1, &lev_event_base);
   if (base == NULL)
-    luaL_typeerror(L, 1, lev_event_base.name);
+    return luaL_typeerror(L, 1, lev_event_base.name);
   if (!base->head.open)
     luaL_error(L, "attempt to use a closed event_base");
   errno = 0;

@@ -7,6 +7,14 @@
  * NULL with errno if the system stands in the way. [-0, +0, v] */
 struct event_base *lev_newbase(lua_State *L, int options);
 
+/* What a method may offer; a NULL name ends the list. */
+typedef struct lev_feature {
+  const char *name;
+  int bit;
+} lev_feature;
+
+extern const lev_feature lev_features[];
+
 /* Methods that ask a base and change nothing: see event_base_info.c. */
 int l_event_base_get_method(lua_State *L);
 int l_event_base_get_features(lua_State *L);

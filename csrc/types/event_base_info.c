@@ -30,22 +30,13 @@ Returns the features of the method as a set. Wraps `event_base_get_features`.
 method offers it.
 */
 int l_event_base_get_features(lua_State *L) {
-  static const struct {
-    const char *name;
-    int bit;
-  } features[] = {
-    { "et", EV_FEATURE_ET },
-    { "o1", EV_FEATURE_O1 },
-    { "fds", EV_FEATURE_FDS },
-    { "early_close", EV_FEATURE_EARLY_CLOSE },
-  };
   lev_base *base = lev_self(L, &lev_event_base);
   int has = event_base_get_features(base->ptr);
   lua_createtable(L, 0, 4);
-  for (size_t i = 0; i < sizeof features / sizeof features[0]; i++) {
-    if (has & features[i].bit) {
+  for (const lev_feature *f = lev_features; f->name != NULL; f++) {
+    if (has & f->bit) {
       lua_pushboolean(L, 1);
-      lua_setfield(L, -2, features[i].name);
+      lua_setfield(L, -2, f->name);
     }
   }
   return 1;

@@ -14,16 +14,10 @@ enum {
   LEV_TURN = 4096
 };
 
-static const char *const names[] = { "avoid",
-                                     "require",
-                                     "precise",
-                                     "changelist",
-                                     "nolock",
-                                     "no_cache_time",
-                                     "ignore_env",
-                                     "priorities",
-                                     "max_dispatch",
-                                     NULL };
+static const char *const names[] = {
+  "avoid",         "require",    "precise",    "changelist",   "nolock",
+  "no_cache_time", "ignore_env", "priorities", "max_dispatch", NULL
+};
 
 static const char *const dispatch_names[] = { "interval", "callbacks",
                                               "min_priority", NULL };
@@ -82,22 +76,29 @@ static void pushavoid(lua_State *L, int arg) {
   lua_settop(L, list);
 }
 
+const lev_feature lev_features[] = {
+  { "et", EV_FEATURE_ET },
+  { "o1", EV_FEATURE_O1 },
+  { "fds", EV_FEATURE_FDS },
+  { "early_close", EV_FEATURE_EARLY_CLOSE },
+  { NULL, 0 },
+};
+
+static int feature(lua_State *L, int arg, const char *name) {
+  for (const lev_feature *f = lev_features; f->name != NULL; f++) {
+    if (strcmp(f->name, name) == 0)
+      return f->bit;
+  }
+  return lev_optionerror(L, arg, "require",
+                         lua_pushfstring(L, "unknown feature '%s'", name));
+}
+
 static int checkrequire(lua_State *L, int arg) {
-  static const char *const known[] = { "et", "o1", "fds", "early_close" };
-  static const int bits[] = { EV_FEATURE_ET, EV_FEATURE_O1, EV_FEATURE_FDS,
-                              EV_FEATURE_EARLY_CLOSE };
   int features = 0;
   if (!getlist(L, arg, "require"))
     return 0;
   for (int i = 1; nextname(L, arg, "require", i); i++) {
-    const char *name = lua_tostring(L, -1);
-    int k = 0;
-    while (k < 4 && strcmp(known[k], name) != 0)
-      k++;
-    if (k == 4)
-      lev_optionerror(L, arg, "require",
-                      lua_pushfstring(L, "unknown feature '%s'", name));
-    features |= bits[k];
+    features |= feature(L, arg, lua_tostring(L, -1));
     lua_pop(L, 1);
   }
   lua_pop(L, 1);
@@ -129,8 +130,8 @@ static void checkdispatch(lua_State *L, int arg, options *o) {
   }
   lua_pop(L, 1);
   o->callbacks = (int)lev_optrange(L, arg, "callbacks", LEV_TURN, 1, INT_MAX);
-  o->min_priority = (int)lev_optrange(L, arg, "min_priority", 0, 0,
-                                      EVENT_MAX_PRIORITIES - 1);
+  o->min_priority =
+      (int)lev_optrange(L, arg, "min_priority", 0, 0, EVENT_MAX_PRIORITIES - 1);
   lua_remove(L, arg);
 }
 
@@ -168,9 +169,8 @@ static struct event_base *configured(lua_State *L, const options *o) {
     return NULL;
   if (avoid(L, config) && event_config_set_flag(config, o->flags) == 0 &&
       event_config_require_features(config, o->features) == 0 &&
-      event_config_set_max_dispatch_interval(config, o->has_interval,
-                                             o->callbacks,
-                                             o->min_priority) == 0) {
+      event_config_set_max_dispatch_interval(
+          config, o->has_interval, o->callbacks, o->min_priority) == 0) {
     errno = 0;
     base = event_base_new_with_config(config);
     if (base == NULL && errno == 0)

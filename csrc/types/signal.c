@@ -30,16 +30,16 @@ static const struct {
   const char *name;
   int number;
 } names[] = {
-  { "ABRT", SIGABRT }, { "ALRM", SIGALRM },     { "BUS", SIGBUS },
-  { "CHLD", SIGCHLD }, { "CONT", SIGCONT },     { "FPE", SIGFPE },
-  { "HUP", SIGHUP },   { "ILL", SIGILL },       { "INT", SIGINT },
-  { "IO", SIGIO },     { "KILL", SIGKILL },     { "PIPE", SIGPIPE },
-  { "PROF", SIGPROF }, { "QUIT", SIGQUIT },     { "SEGV", SIGSEGV },
-  { "STOP", SIGSTOP }, { "SYS", SIGSYS },       { "TERM", SIGTERM },
-  { "TRAP", SIGTRAP }, { "TSTP", SIGTSTP },     { "TTIN", SIGTTIN },
-  { "TTOU", SIGTTOU }, { "URG", SIGURG },       { "USR1", SIGUSR1 },
-  { "USR2", SIGUSR2 }, { "VTALRM", SIGVTALRM }, { "WINCH", SIGWINCH },
-  { "XCPU", SIGXCPU }, { "XFSZ", SIGXFSZ },
+  { "ABRT", SIGABRT },     { "ALRM", SIGALRM },     { "BUS", SIGBUS },
+  { "CHLD", SIGCHLD },     { "CONT", SIGCONT },     { "FPE", SIGFPE },
+  { "HUP", SIGHUP },       { "ILL", SIGILL },       { "INT", SIGINT },
+  { "IO", SIGIO },         { "KILL", SIGKILL },     { "PIPE", SIGPIPE },
+  { "PROF", SIGPROF },     { "QUIT", SIGQUIT },     { "SEGV", SIGSEGV },
+  { "STOP", SIGSTOP },     { "SYS", SIGSYS },       { "TERM", SIGTERM },
+  { "TRAP", SIGTRAP },     { "TSTP", SIGTSTP },     { "TTIN", SIGTTIN },
+  { "TTOU", SIGTTOU },     { "URG", SIGURG },       { "USR1", SIGUSR1 },
+  { "USR2", SIGUSR2 },     { "VTALRM", SIGVTALRM }, { "WINCH", SIGWINCH },
+  { "XCPU", SIGXCPU },     { "XFSZ", SIGXFSZ },
 #ifdef SIGPWR
   { "PWR", SIGPWR },
 #endif
@@ -101,8 +101,9 @@ static int checksignal(lua_State *L, int arg) {
   if (lua_type(L, arg) == LUA_TSTRING) {
     int number = byname(lua_tostring(L, arg));
     if (number == 0)
-      luaL_argerror(L, arg, lua_pushfstring(L, "unknown signal '%s'",
-                                            lua_tostring(L, arg)));
+      luaL_argerror(
+          L, arg,
+          lua_pushfstring(L, "unknown signal '%s'", lua_tostring(L, arg)));
     return number;
   }
   if (!lua_isinteger(L, arg))

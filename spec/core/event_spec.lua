@@ -10,10 +10,12 @@ local EBADF, EPERM, EBUSY = 9, 1, 16
 local function piped(fn, options)
   return loop(function(base, expect)
     local r, w = posix.pipe()
-    local guard <close> = setmetatable({}, { __close = function()
-      posix.close(r)
-      posix.close(w)
-    end })
+    local guard <close> = setmetatable({}, { -- luacheck: ignore
+      __close = function()
+        posix.close(r)
+        posix.close(w)
+      end,
+    })
     fn(base, expect, r, w)
     base:loop()
   end, options)

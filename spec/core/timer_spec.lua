@@ -246,7 +246,7 @@ describe("timer", function()
       assert.is_truthy(next(probe))
     end))
 
-  it("is collected in a cycle with its closure, unless it is pending", function()
+  it("is collected in a cycle with its closure unless pending", function()
     local base <close> = libevent.event_base()
     local probe = setmetatable({}, { __mode = "k" })
     for i = 1, 2 do

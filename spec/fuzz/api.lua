@@ -56,8 +56,10 @@ local values = {
   function() return random() * 0.01 end,
   function() return pick { 0, -1, 0 / 0, 1 / 0, 1e9, 2 ^ 53, math.mininteger,
     math.maxinteger } end,
-  function() return pick { "", "r", "w", "rw", "rp", "wp", "rwcpe", "x", "INT",
-    "USR1", "KILL", "nowait", "once", "added", "all", "\0", ("a"):rep(300) } end,
+  function()
+    return pick { "", "r", "w", "rw", "rp", "wp", "rwcpe", "x", "INT", "USR1",
+      "KILL", "nowait", "once", "added", "all", "\0", ("a"):rep(300) }
+  end,
   function() return callback end,
   function() return callback end,
   function() return {} end,

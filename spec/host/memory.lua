@@ -1,6 +1,7 @@
 -- What memory.c runs with failing allocations: timers, events, signals,
 -- deferred functions and errors, each once.
 
+local libevent, posix = libevent, posix -- luacheck: ignore
 local base = libevent.event_base { priorities = 2, avoid = { "select" } }
 if not base then
   error "memory: no base"
@@ -21,7 +22,7 @@ local timer = base:timer(tick)
 assert(timer:add(0))
 
 local r, w
-local guard <close> = setmetatable({}, {
+local guard <close> = setmetatable({}, { -- luacheck: ignore
   __close = function()
     base:close()
     if r then

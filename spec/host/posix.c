@@ -1,7 +1,6 @@
 /* What the specs need of POSIX: descriptors, processes, limits. Numbers in,
  * numbers out; a failed call raises. */
 
-#define _GNU_SOURCE /* pipe2 */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -38,10 +37,10 @@ static int l_pipe(lua_State *L) {
 
 static int l_socketpair(lua_State *L) {
   int fds[2];
-  checked(L,
-          socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
-                     fds),
-          "socketpair");
+  checked(
+      L,
+      socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds),
+      "socketpair");
   lua_pushinteger(L, fds[0]);
   lua_pushinteger(L, fds[1]);
   return 2;
@@ -49,8 +48,8 @@ static int l_socketpair(lua_State *L) {
 
 static int l_open(lua_State *L) {
   int flags = O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC;
-  lua_pushinteger(L, checked(L, open(luaL_checkstring(L, 1), flags, 0600),
-                             "open"));
+  lua_pushinteger(
+      L, checked(L, open(luaL_checkstring(L, 1), flags, 0600), "open"));
   return 1;
 }
 
@@ -139,8 +138,8 @@ static int l_wait(lua_State *L) {
   int status;
   checked(L, waitpid((pid_t)arg(L, 1), &status, 0), "waitpid");
   lua_pushstring(L, WIFEXITED(status) ? "exit" : "signal");
-  lua_pushinteger(L, WIFEXITED(status) ? WEXITSTATUS(status)
-                                       : WTERMSIG(status));
+  lua_pushinteger(L,
+                  WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
   return 2;
 }
 
@@ -154,7 +153,7 @@ static int l_exit(lua_State *L) {
 static int l_spin(lua_State *L) {
   struct timespec now;
   double until = -1, t = 0;
-  for (; until < 0 || t < until; ) {
+  for (; until < 0 || t < until;) {
     clock_gettime(CLOCK_MONOTONIC, &now);
     t = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
     if (until < 0)

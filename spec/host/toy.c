@@ -18,7 +18,7 @@ static int l_toy_new(lua_State *L) {
   api->self(L, api->event_base);
   double interval = api->checkseconds(L, 2);
   api->checkoptions(L, 3, names);
-  toy *self = api->new(L, 1, &lev_toy);
+  toy *self = api->create(L, 1, &lev_toy);
   api->setcallback(L, -1, LEV_UV_CALLBACK, 4);
   self->interval = interval;
   lua_getfield(L, 3, "count");

@@ -1,0 +1,53 @@
+rockspec_format = "3.0"
+package = "lua-libevent"
+version = "scm-1"
+
+source = {
+  url = "git+https://github.com/lua-libevent/lua-libevent.git",
+}
+
+description = {
+  summary = "libevent, whole and safe, for Lua 5.4",
+  detailed = [[
+    Events, timers and signals of libevent as Lua objects that cannot crash
+    the process, whatever a script closes, drops or raises, and wherever.
+  ]],
+  homepage = "https://github.com/lua-libevent/lua-libevent",
+  license = "MIT",
+}
+
+dependencies = {
+  "lua >= 5.4, < 5.5",
+}
+
+external_dependencies = {
+  LIBEVENT = {
+    header = "event2/event.h",
+  },
+}
+
+build = {
+  type = "make",
+  build_target = "all",
+  install_target = "install",
+  build_variables = {
+    CC = "$(CC)",
+    CFLAGS = "$(CFLAGS)",
+    LIBFLAG = "$(LIBFLAG)",
+    LUA_INCDIR = "$(LUA_INCDIR)",
+    LIBEVENT_INCDIR = "$(LIBEVENT_INCDIR)",
+    LIBEVENT_LIBDIR = "$(LIBEVENT_LIBDIR)",
+    BUILD = "build/luarocks",
+  },
+  install_variables = {
+    INST_LUADIR = "$(LUADIR)",
+    INST_LIBDIR = "$(LIBDIR)",
+    CC = "$(CC)",
+    CFLAGS = "$(CFLAGS)",
+    LIBFLAG = "$(LIBFLAG)",
+    LUA_INCDIR = "$(LUA_INCDIR)",
+    LIBEVENT_INCDIR = "$(LIBEVENT_INCDIR)",
+    LIBEVENT_LIBDIR = "$(LIBEVENT_LIBDIR)",
+    BUILD = "build/luarocks",
+  },
+}
