@@ -45,13 +45,14 @@ CORE_SOURCES = csrc/core.c $(wildcard csrc/kernel/*.c csrc/types/*.c csrc/io/*.c
 CORE_OBJECTS = $(CORE_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 CORE = $(BUILD)/libevent/core.so
 LUA_SOURCES = $(shell find lua -name '*.lua')
-C_FILES = $(shell find csrc spec -name '*.[ch]')
+C_FILES = $(shell find csrc spec bench -name '*.[ch]')
 LUA_FILES = $(shell find lua examples spec bench docs -name '*.lua')
 
 # What the specs need besides: a module for pipes, processes and limits, a type
 # that lives in another shared object, and programs that embed Lua.
 SPEC_MODULES = $(BUILD)/spec/posix.so $(BUILD)/spec/toy.so
 SPEC_HOSTS = $(BUILD)/spec/two_states $(BUILD)/spec/memory
+BENCH = $(addprefix $(BUILD)/bench/,measure timers dispatch)
 BUSTED = $(LUA) $(shell command -v busted) $(BUSTED_FLAGS)
 SUITE ?= spec
 
@@ -190,8 +191,12 @@ rock: ## installs the rock into build/rock and runs an example with it
 	cd / && eval "$$(luarocks --lua-version $(LUA_VERSION) --tree '$(CURDIR)/build/rock' path)" && \
 	  $(LUA) '$(CURDIR)/examples/timer.lua' 3 0.01
 
-bench: all ## measures against C libevent, side by side
-	sh bench/run.sh
+bench: all $(BENCH) $(BUILD)/spec/posix.so ## measures against C libevent, side by side
+	$(LUA) bench/run.lua $(BUILD) $(ROUNDS)
+
+$(BUILD)/bench/%: bench/c/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(call QUIET,CC)$(CC) $(CFLAGS) $(filter-out -fPIC,$(FLAGS)) -o $@ $< $(EVENT_LIBS)
 
 clean: ## removes build/
 	rm -rf build
