@@ -17,6 +17,7 @@ static const lev_api api = {
   .enter = lev_enter,
   .entertop = lev_entertop,
   .leave = lev_leave,
+  .leavetop = lev_leavetop,
   .deadline_add = lev_deadline_add,
   .deadline_del = lev_deadline_del,
   .deadline_pending = lev_deadline_pending,

@@ -34,9 +34,10 @@ typedef struct lev_api {
   void (*pin)(lua_State *L, lev_object *self, int index);
   void (*unpin)(lua_State *L, lev_object *self);
 
-  lua_State *(*enter)(lev_object *self, int uservalue);
-  bool (*entertop)(lua_State *L, lev_object *self, int uservalue);
-  void (*leave)(lua_State *L, lev_object *self, int n);
+  bool (*enter)(lev_frame *f, lev_object *self, int uservalue);
+  void (*leave)(const lev_frame *f, lev_object *self, int n);
+  bool (*entertop)(const lev_frame *f, lev_object *self, int uservalue);
+  void (*leavetop)(const lev_frame *f, lev_object *self, int n);
 
   void (*deadline_add)(lua_State *L, lev_object *self, int index,
                        double seconds);

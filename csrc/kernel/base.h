@@ -29,7 +29,6 @@ typedef struct lev_slots {
   uint32_t capacity; /* how many cells there are */
   uint32_t free;     /* head of the list of free slots; 0 if none */
   uint32_t last;     /* the highest slot ever used */
-  int held;          /* registry reference while the loop runs */
 } lev_slots;
 
 struct lev_base {
@@ -41,6 +40,7 @@ struct lev_base {
   lev_object *children; /* open ones, newest first */
   uint32_t signals;     /* how many are pending */
   int depth;            /* callbacks entered and not yet left */
+  int frame;            /* on the main stack while the loop runs; or 0 */
   bool running;         /* event_base_loop is on the C stack */
   bool failed;          /* LEV_UV_ERROR waits for loop to raise it */
   bool exhausted;       /* the Lua stack had no room for a callback */

@@ -2,6 +2,7 @@
 
 #include "kernel/base.h"
 #include "kernel/pin.h"
+#include "kernel/process.h"
 #include "kernel/ready.h"
 
 /* Stack places that a callback and the report of its error may take: few
@@ -118,51 +119,85 @@ void lev_reportat(lua_State *L, lev_base *base, int place) {
 }
 
 static void leave(lua_State *L, lev_base *base) {
-  if (--base->depth == 0)
+  if (--base->depth == 0 && (base->unsettled || lev_log_lines > 0))
     lev_settle(L, base);
 }
 
-bool lev_entertop(lua_State *L, lev_object *self, int uservalue) {
+void lev_frame_begin(lua_State *L, lev_base *base) {
+  lua_State *main = base->state->main;
+  if (!lua_checkstack(main, LEV_ROOM))
+    luaL_error(L, "stack overflow");
+  lev_pushhandler(main);
+  lev_slots_push(main, base);
+  base->frame = lua_gettop(main) - 1;
+}
+
+void lev_frame_end(lev_base *base) {
+  lua_settop(base->state->main, base->frame - 1);
+  base->frame = 0;
+}
+
+bool lev_frame_push(lev_frame *f, lev_base *base) {
+  lua_State *L = base->state->main;
+  if (!lev_room(L, base))
+    return false;
+  int top = lua_gettop(L);
+  *f = (lev_frame){ L, top + 1, top + 2, true };
   lev_pushhandler(L);
-  if (lua_getiuservalue(L, -2, uservalue) != LUA_TFUNCTION) {
-    lua_pop(L, 2);
+  if (lev_slots_push(f->L, base))
+    return true;
+  lev_frame_close(f);
+  return false;
+}
+
+static inline bool entertop(const lev_frame *f, lev_object *self,
+                            int uservalue) {
+  if (lua_getiuservalue(f->L, -1, uservalue) != LUA_TFUNCTION) {
+    lua_settop(f->L, f->top);
     return false;
   }
-  lua_pushvalue(L, -3);
+  lua_pushvalue(f->L, -2);
   self->base->depth++;
   return true;
 }
 
-lua_State *lev_enter(lev_object *self, int uservalue) {
-  lev_base *base = self->base;
-  lua_State *L = base->state->main;
-  if (!lev_room(L, base))
-    return NULL;
-  if (!lev_slots_push(L, base)) {
-    lua_pop(L, 1);
-    return NULL;
-  }
-  lua_rawgeti(L, -1, self->slot);
-  if (!lev_entertop(L, self, uservalue)) {
-    lua_pop(L, 2);
-    return NULL;
-  }
-  return L;
+bool lev_entertop(const lev_frame *f, lev_object *self, int uservalue) {
+  return entertop(f, self, uservalue);
 }
 
-void lev_pushwhat(lua_State *L, int what) {
+bool lev_enter(lev_frame *f, lev_object *self, int uservalue) {
+  if (!lev_frame_open(f, self->base))
+    return false;
+  lua_rawgeti(f->L, f->handler + 1, self->slot);
+  if (entertop(f, self, uservalue))
+    return true;
+  lev_frame_close(f);
+  return false;
+}
+
+void lev_pushwhat(const lev_frame *f, int what) {
   int set =
       (what & (EV_TIMEOUT | EV_READ | EV_WRITE)) | (what & EV_CLOSED ? 8 : 0);
-  lua_rawgeti(L, -5, LEV_SLOT_WHAT + set);
+  lua_rawgeti(f->L, f->handler + 1, LEV_SLOT_WHAT + set);
 }
 
-void lev_leave(lua_State *L, lev_object *self, int n) {
-  int status = lua_pcall(L, n + 1, 0, -(n + 3));
+static inline void leavetop(const lev_frame *f, lev_object *self, int n) {
+  int status = lua_pcall(f->L, n + 1, 0, f->handler);
   if (status != LUA_OK)
-    lev_report(L, self->base, lua_gettop(L) - 2, status);
-  lev_unpinidle(L, self);
-  leave(L, self->base);
-  lua_settop(L, -4); /* slots, object, handler */
+    lev_report(f->L, self->base, f->top + 1, status);
+  if (self->slot != 0 && !self->type->pending(self))
+    lev_unpinat(f->L, self, f->handler + 1);
+  leave(f->L, self->base);
+  lua_settop(f->L, f->top);
+}
+
+void lev_leavetop(const lev_frame *f, lev_object *self, int n) {
+  leavetop(f, self, n);
+}
+
+void lev_leave(const lev_frame *f, lev_object *self, int n) {
+  leavetop(f, self, n);
+  lev_frame_close(f);
 }
 
 void lev_callfor(lua_State *L, lev_base *base) {

@@ -7,34 +7,59 @@
  * stands on the Lua stack below its callback, so it outlives the call even if
  * Lua closes and drops it.
  *
- *   lua_State *L = lev_enter(self, LEV_UV_CALLBACK);
- *   if (L != NULL) {
- *     ... push n arguments ...
- *     lev_leave(L, self, n);
+ *   lev_frame f;
+ *   if (lev_enter(&f, self, LEV_UV_CALLBACK)) {
+ *     ... push n arguments to f.L ...
+ *     lev_leave(&f, self, n);
  *   }
+ *
+ * What each callback needs, the message handler and the slot array, stands on
+ * the main stack for as long as the loop runs. A callback that does not come
+ * straight from the loop, but from a call that Lua made inside another one,
+ * cannot reach that part of the stack and pushes its own.
  */
 #ifndef LEV_CALLBACK_H
 #define LEV_CALLBACK_H
 
-#include "kernel/object.h"
+#include "kernel/base.h"
 
-/* Begins a callback of a pinned object: pushes the slot array, the object, the
- * message handler, the callback and the object again, as its first argument.
- * NULL if it has no such callback. [-0, +5, -] */
-lua_State *lev_enter(lev_object *self, int uservalue);
+/* Where a callback stands on the main stack. */
+struct lev_frame {
+  lua_State *L;
+  int handler; /* index of the message handler; the slot array is next */
+  int top;     /* what the callback finds and leaves */
+  bool own;    /* pushed for this callback */
+};
 
-/* The same where the slot array and the object are on top of the stack already;
- * false if it has no such callback. [-0, +3, -] */
-bool lev_entertop(lua_State *L, lev_object *self, int uservalue);
+/* Puts the frame of a loop that begins on the main stack, and takes it away.
+ * [-0, +0, m] */
+void lev_frame_begin(lua_State *L, lev_base *base);
+void lev_frame_end(lev_base *base);
 
-/* Pushes the letters r, w, c and t of a set, right after lev_enter.
- * [-0, +1, -] */
-void lev_pushwhat(lua_State *L, int what);
+/* Finds or pushes the frame of one callback; false if the Lua stack has no room
+ * or the base is being collected. [-0, +0 or +2, -] */
+static inline bool lev_frame_open(lev_frame *f, lev_base *base);
+static inline void lev_frame_close(const lev_frame *f);
+
+/* Begins a callback of a pinned object: pushes the object, the callback and the
+ * object again, as its first argument. false if there is no such callback.
+ * [-0, +3, -] */
+bool lev_enter(lev_frame *f, lev_object *self, int uservalue);
+
+/* The same in an open frame, with the object on top of the stack already.
+ * [-0, +2, -] */
+bool lev_entertop(const lev_frame *f, lev_object *self, int uservalue);
+
+/* Pushes the letters r, w, c and t of a set. [-0, +1, -] */
+void lev_pushwhat(const lev_frame *f, int what);
 
 /* Calls the callback with the object and n more arguments, reports its error,
  * unpins the object if it is idle now, and when it was the outermost callback
- * of the base settles what waited for that. [-(5+n), +0, -] */
-void lev_leave(lua_State *L, lev_object *self, int n);
+ * of the base settles what waited for that. [-(3+n), +0, -] */
+void lev_leave(const lev_frame *f, lev_object *self, int n);
+
+/* The same, leaving the frame open. [-(3+n), +0, -] */
+void lev_leavetop(const lev_frame *f, lev_object *self, int n);
 
 /* Tells whether the Lua stack has room for a callback; if not, breaks the loop
  * and lets it raise. [-0, +0, -] */
@@ -55,5 +80,20 @@ void lev_callfor(lua_State *L, lev_base *base);
 
 /* Pushes the message handler. [-0, +1, -] */
 void lev_pushhandler(lua_State *L);
+
+/* lev_frame_open where the frame of the loop is out of reach. */
+bool lev_frame_push(lev_frame *f, lev_base *base);
+
+static inline bool lev_frame_open(lev_frame *f, lev_base *base) {
+  if (base->depth > 0 || base->frame == 0)
+    return lev_frame_push(f, base);
+  *f = (lev_frame){ base->state->main, base->frame, base->frame + 1, false };
+  return true;
+}
+
+static inline void lev_frame_close(const lev_frame *f) {
+  if (f->own)
+    lua_settop(f->L, f->handler - 1);
+}
 
 #endif

@@ -229,24 +229,21 @@ bool lev_deadlines_arm(lev_base *base, bool exact) {
   return arm_timeout(base, first, now);
 }
 
-void lev_deadlines_run(lua_State *L, lev_base *base) {
+void lev_deadlines_run(const lev_frame *f, lev_base *base) {
   lev_deadlines *d = &base->deadlines;
   if (d->end == LEV_ROOT)
     return;
   uint64_t limit = now_ns() / NS_PER_MS << LEV_SEQUENCE_BITS |
                    (d->sequence & ((1u << LEV_SEQUENCE_BITS) - 1));
-  int top = lua_gettop(L);
   while (d->end > LEV_ROOT && d->heap[LEV_ROOT].key < limit) {
     lev_deadline entry = d->heap[LEV_ROOT];
     take(base, LEV_ROOT);
-    lev_slots_push(L, base);
-    lua_rawgeti(L, -1, entry.slot);
-    lev_object *self = lua_touserdata(L, -1);
+    lua_rawgeti(f->L, f->handler + 1, entry.slot);
+    lev_object *self = lua_touserdata(f->L, -1);
     d->running = self;
     d->reached = ms_of(entry.key);
-    self->type->due(L, self);
+    self->type->due(f, self);
     d->running = NULL;
-    lua_settop(L, top);
     if (!base->head.open || event_base_got_break(base->ptr))
       break;
   }

@@ -73,7 +73,7 @@ uint32_t lev_deadlines_count(const lev_base *base);
  * the wake-up later. false if libevent could not. [-0, +0, -] */
 bool lev_deadlines_arm(lev_base *base, bool exact);
 
-/* Calls what is due. [-0, +0, -] */
-void lev_deadlines_run(lua_State *L, lev_base *base);
+/* Calls what is due, each in the same frame. [-0, +0, -] */
+void lev_deadlines_run(const lev_frame *f, lev_base *base);
 
 #endif

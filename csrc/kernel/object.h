@@ -23,6 +23,7 @@
 #include <lua.h>
 
 typedef struct lev_base lev_base;
+typedef struct lev_frame lev_frame;
 typedef struct lev_object lev_object;
 
 typedef struct lev_type {
@@ -38,9 +39,8 @@ typedef struct lev_type {
   void (*free)(lua_State *L, lev_object *self);
   /* Tells whether the object may still call back. */
   bool (*pending)(const lev_object *self);
-  /* Runs when the deadline is reached; the slot array and self are on top of
-   * the stack. */
-  void (*due)(lua_State *L, lev_object *self);
+  /* Runs when the deadline is reached; self is on top of the stack. */
+  void (*due)(const lev_frame *f, lev_object *self);
   /* Pushes what tostring says after the address, or nothing. */
   void (*describe)(lua_State *L, const lev_object *self);
   /* The descriptor, or -1; NULL where the type has none. */

@@ -24,12 +24,9 @@ void lev_slots_open(lua_State *L, int index) {
   lua_pushvalue(L, index);
   lua_rawseti(L, -2, LEV_SLOT_BASE);
   fill(L);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, base->state->table);
-  lua_pushvalue(L, -2);
-  lua_rawseti(L, -2, base->id);
-  lua_pop(L, 1);
   lua_setiuservalue(L, index, LEV_UV_SLOTS);
-  base->slots = (lev_slots){ .last = LEV_SLOT_LAST, .held = LUA_NOREF };
+  lev_slots_list(L, index);
+  base->slots = (lev_slots){ .last = LEV_SLOT_LAST };
 }
 
 void lev_slots_close(lua_State *L, lev_base *base) {
@@ -38,20 +35,15 @@ void lev_slots_close(lua_State *L, lev_base *base) {
   s->capacity = 0;
 }
 
-void lev_slots_hold(lua_State *L, int index) {
+void lev_slots_list(lua_State *L, int index) {
   lev_base *base = lua_touserdata(L, index);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, base->state->table);
   lua_getiuservalue(L, index, LEV_UV_SLOTS);
-  base->slots.held = luaL_ref(L, LUA_REGISTRYINDEX);
-}
-
-void lev_slots_release(lua_State *L, lev_base *base) {
-  luaL_unref(L, LUA_REGISTRYINDEX, base->slots.held);
-  base->slots.held = LUA_NOREF;
+  lua_rawseti(L, -2, base->id);
+  lua_pop(L, 1);
 }
 
 bool lev_slots_push(lua_State *L, const lev_base *base) {
-  if (base->slots.held != LUA_NOREF)
-    return lua_rawgeti(L, LUA_REGISTRYINDEX, base->slots.held) == LUA_TTABLE;
   return lev_pushat(L, base->state, base->id) == LUA_TTABLE;
 }
 
@@ -83,17 +75,21 @@ void lev_pin(lua_State *L, lev_object *self, int index) {
   lua_pop(L, 2);
 }
 
-void lev_unpin(lua_State *L, lev_object *self) {
-  uint32_t slot = self->slot;
+void lev_unpinat(lua_State *L, lev_object *self, int slots) {
   lev_slots *s = &self->base->slots;
-  if (slot == 0)
-    return;
+  uint32_t slot = self->slot;
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, slots, slot);
+  s->cells[slot] = s->free;
+  s->free = slot;
   self->slot = 0;
-  if (lev_slots_push(L, self->base)) {
-    lua_pushboolean(L, 0);
-    lua_rawseti(L, -2, slot);
-    s->cells[slot] = s->free;
-    s->free = slot;
-  }
+}
+
+void lev_unpin(lua_State *L, lev_object *self) {
+  if (self->slot == 0)
+    return;
+  if (lev_slots_push(L, self->base))
+    lev_unpinat(L, self, lua_gettop(L));
+  self->slot = 0;
   lua_pop(L, 1);
 }

@@ -28,10 +28,9 @@ void lev_slots_open(lua_State *L, int base);
 /* Gives the cells back. [-0, +0, -] */
 void lev_slots_close(lua_State *L, lev_base *base);
 
-/* Pins the slot array itself, so that callbacks find it at once, while the
- * loop of the base at an index runs. [-0, +0, m] */
-void lev_slots_hold(lua_State *L, int base);
-void lev_slots_release(lua_State *L, lev_base *base);
+/* Lists the slot array of the base at an index in the state's table, where
+ * lev_slots_push finds it. [-0, +0, m] */
+void lev_slots_list(lua_State *L, int base);
 
 /* Pushes the slot array; false, and some other value, while the base is being
  * collected. [-0, +1, -] */
@@ -43,6 +42,9 @@ void lev_pin(lua_State *L, lev_object *self, int index);
 
 /* Lets an object go. [-0, +0, -] */
 void lev_unpin(lua_State *L, lev_object *self);
+
+/* Lets a pinned object go, given the index of the slot array. [-0, +0, -] */
+void lev_unpinat(lua_State *L, lev_object *self, int slots);
 
 /* Lets an object go unless it may still call back. [-0, +0, -] */
 static inline void lev_unpinidle(lua_State *L, lev_object *self) {

@@ -3,7 +3,6 @@
 #include <event2/event.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -14,6 +13,7 @@ enum { LEV_LINES = 64, LEV_LINE = 256 };
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static atomic_uint generation;
 static atomic_bool debugmode;
+atomic_uint lev_log_lines;
 static _Atomic(const lev_base *) signal_owner;
 
 /* A ring of lines. Its lock is only ever tried: libevent may log in a signal
@@ -21,7 +21,6 @@ static _Atomic(const lev_base *) signal_owner;
 static struct {
   atomic_flag lock;
   _Atomic(lev_state *) taker;
-  atomic_uint waiting;
   unsigned first, lost;
   struct {
     int severity;
@@ -53,12 +52,12 @@ static void on_log(int severity, const char *message) {
     last_words(message);
   if (atomic_load(&ring.taker) == NULL || atomic_flag_test_and_set(&ring.lock))
     return;
-  unsigned waiting = atomic_load(&ring.waiting);
+  unsigned waiting = atomic_load(&lev_log_lines);
   if (waiting < LEV_LINES) {
     unsigned i = (ring.first + waiting) % LEV_LINES;
     ring.lines[i].severity = severity;
     copy(ring.lines[i].text, message, LEV_LINE);
-    atomic_store(&ring.waiting, waiting + 1);
+    atomic_store(&lev_log_lines, waiting + 1);
   } else {
     ring.lost++;
   }
@@ -132,7 +131,7 @@ void lev_log_take(lev_state *state, bool take) {
 }
 
 bool lev_log_waiting(const lev_state *state) {
-  return atomic_load_explicit(&ring.waiting, memory_order_relaxed) > 0 &&
+  return atomic_load_explicit(&lev_log_lines, memory_order_relaxed) > 0 &&
          atomic_load(&ring.taker) == state;
 }
 
@@ -140,14 +139,14 @@ int lev_log_next(char *line, size_t size, unsigned *lost) {
   int severity = -1;
   if (atomic_flag_test_and_set(&ring.lock))
     return -1;
-  unsigned waiting = atomic_load(&ring.waiting);
+  unsigned waiting = atomic_load(&lev_log_lines);
   if (waiting > 0) {
     severity = ring.lines[ring.first].severity;
     copy(line, ring.lines[ring.first].text, size);
     *lost = ring.lost;
     ring.lost = 0;
     ring.first = (ring.first + 1) % LEV_LINES;
-    atomic_store(&ring.waiting, waiting - 1);
+    atomic_store(&lev_log_lines, waiting - 1);
   }
   atomic_flag_clear(&ring.lock);
   return severity;

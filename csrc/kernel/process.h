@@ -5,6 +5,7 @@
 #ifndef LEV_PROCESS_H
 #define LEV_PROCESS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "kernel/object.h"
@@ -32,6 +33,9 @@ void lev_sigpipe_ignore(bool ignore);
 
 /* libevent's log lines: taken by one Lua state, or dropped. */
 void lev_log_take(lev_state *state, bool take);
+
+/* How many lines wait, for whichever state. */
+extern atomic_uint lev_log_lines;
 
 /* Whether lines wait for this state. */
 bool lev_log_waiting(const lev_state *state);

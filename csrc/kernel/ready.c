@@ -70,8 +70,7 @@ static void drain(lua_State *L, lev_base *base) {
 }
 
 void lev_settle(lua_State *L, lev_base *base) {
-  if ((!base->unsettled && !lev_log_waiting(base->state)) || !base->running ||
-      !base->head.open || !lev_room(L, base))
+  if (!base->running || !base->head.open || !lev_room(L, base))
     return;
   if (lev_log_waiting(base->state))
     lev_log_deliver(L, base);
@@ -89,13 +88,14 @@ void lev_settle(lua_State *L, lev_base *base) {
 
 void lev_onwake(evutil_socket_t fd, short what, void *arg) {
   lev_base *base = arg;
-  lua_State *L = base->state->main;
+  lev_frame f;
   (void)fd, (void)what;
   base->unsettled = true;
-  if (!lev_room(L, base))
+  if (!lev_frame_open(&f, base))
     return;
   base->depth++;
-  lev_deadlines_run(L, base);
+  lev_deadlines_run(&f, base);
   base->depth--;
-  lev_settle(L, base);
+  lev_settle(f.L, base);
+  lev_frame_close(&f);
 }

@@ -30,12 +30,11 @@ enum {
 };
 
 static void on_event(evutil_socket_t fd, short what, void *arg) {
-  lev_object *self = arg;
-  lua_State *L = lev_enter(self, LEV_UV_CALLBACK);
+  lev_frame f;
   (void)fd;
-  if (L != NULL) {
-    lev_pushwhat(L, what);
-    lev_leave(L, self, 1);
+  if (lev_enter(&f, arg, LEV_UV_CALLBACK)) {
+    lev_pushwhat(&f, what);
+    lev_leave(&f, arg, 1);
   }
 }
 

@@ -140,7 +140,8 @@ static int loop(lua_State *L, lev_base *base, int flags, const char *mode) {
        !lev_kick(base)))
     return lev_failure(L, "loop", ENOMEM);
   base->unsettled = false;
-  lev_slots_hold(L, 1);
+  lev_slots_list(L, 1); /* the collector may have cleared it */
+  lev_frame_begin(L, base);
   base->running = true;
   errno = 0;
   int result = event_base_loop(base->ptr, flags);
@@ -148,7 +149,7 @@ static int loop(lua_State *L, lev_base *base, int flags, const char *mode) {
   bool exited = event_base_got_exit(base->ptr);
   bool broken = event_base_got_break(base->ptr);
   base->running = false;
-  lev_slots_release(L, base);
+  lev_frame_end(base);
   if (!base->head.open)
     freebase(base);
   raise(L, base);

@@ -112,12 +112,11 @@ static int checksignal(lua_State *L, int arg) {
 }
 
 static void on_signal(evutil_socket_t number, short what, void *arg) {
-  lev_object *self = arg;
-  lua_State *L = lev_enter(self, LEV_UV_CALLBACK);
+  lev_frame f;
   (void)number, (void)what;
-  if (L != NULL) {
-    lua_getiuservalue(L, -1, LEV_UV_NAME);
-    lev_leave(L, self, 1);
+  if (lev_enter(&f, arg, LEV_UV_CALLBACK)) {
+    lua_getiuservalue(f.L, -1, LEV_UV_NAME);
+    lev_leave(&f, arg, 1);
   }
 }
 

@@ -11,9 +11,9 @@ makes it a loop. Made by @{event_base:timer}.
 #include "kernel/convert.h"
 #include "kernel/pin.h"
 
-static void due_timer(lua_State *L, lev_object *self) {
-  if (lev_entertop(L, self, LEV_UV_CALLBACK))
-    lev_leave(L, self, 0);
+static void due_timer(const lev_frame *f, lev_object *self) {
+  if (lev_entertop(f, self, LEV_UV_CALLBACK))
+    lev_leavetop(f, self, 0);
 }
 
 /***

@@ -39,12 +39,12 @@ static int l_toy_fail(lua_State *L) {
   return api->failure(L, "toy", 2);
 }
 
-static void due_toy(lua_State *L, lev_object *self) {
+static void due_toy(const lev_frame *f, lev_object *self) {
   toy *t = (toy *)self;
   t->left--;
-  if (api->entertop(L, self, LEV_UV_CALLBACK)) {
-    lua_pushinteger(L, t->left);
-    api->leave(L, self, 1);
+  if (api->entertop(f, self, LEV_UV_CALLBACK)) {
+    lua_pushinteger(f->L, t->left);
+    api->leavetop(f, self, 1);
   }
 }
 
