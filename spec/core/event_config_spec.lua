@@ -1,5 +1,6 @@
 local helper = require "spec.helper"
 local libevent = require "libevent"
+local posix = require "spec.posix"
 
 local function refuses(options, message)
   local ok, err = pcall(libevent.event_base, options)
@@ -72,14 +73,17 @@ describe("event_config", function()
       end
     end)
     again:active()
-    base:event(1, "wp", function(event)
+    local r, w = posix.pipe()
+    assert(base:event(w, "wp", function(event)
       polled = polled + 1
       if turns >= 50 then
         event:close()
       end
-    end):add()
+    end):add())
     base:loop()
     assert.is_true(polled >= 5)
+    posix.close(r)
+    posix.close(w)
   end)
 
   it("does not let an event that activates itself starve others", function()
