@@ -24,6 +24,41 @@ describe("lev_api", function()
         { toy:fail() })
     end))
 
+  it("calls back from within a call, in a callback or outside any loop",
+    helper.loop(function(base, expect)
+      local depth = 0
+      local toy
+      toy = base:toy(1, {}, expect(function(self, left)
+        assert.equal(toy, self)
+        assert.equal(1, left)
+        depth = depth + 1
+        if depth < 5 then
+          self:call()
+        end
+      end, 10))
+      toy:call()
+      assert.equal(5, depth)
+      base:timer(expect(function()
+        depth = 0
+        coroutine.wrap(toy.call)(toy)
+      end)):add(0)
+    end))
+
+  it("keeps the first error of such callbacks for the loop", function()
+    local base <close> = libevent.event_base()
+    local n = 0
+    local toy = base:toy(1, {}, function()
+      n = n + 1
+      error("error " .. n, 0)
+    end)
+    for _ = 1, 3 do
+      assert.is_true(toy:call())
+    end
+    assert.same({ false, "error 1" }, { pcall(base.loop, base) })
+    assert.equal("empty", base:loop())
+    assert.equal(3, n)
+  end)
+
   it("closes such an object with its base", function()
     local base = libevent.event_base()
     local toy = base:toy(1, {}, print)

@@ -34,6 +34,18 @@ static int l_toy_start(lua_State *L) {
   return api->result(L, 1, "start");
 }
 
+/* Calls back at once, as some functions of libevent do. */
+static int l_toy_call(lua_State *L) {
+  lev_frame f;
+  toy *self = api->self(L, &lev_toy);
+  api->pin(L, &self->head, 1);
+  if (api->enter(&f, &self->head, LEV_UV_CALLBACK)) {
+    lua_pushinteger(f.L, self->left);
+    api->leave(&f, &self->head, 1);
+  }
+  return api->result(L, 1, "call");
+}
+
 static int l_toy_fail(lua_State *L) {
   api->self(L, &lev_toy);
   return api->failure(L, "toy", 2);
@@ -58,6 +70,7 @@ static bool pending_toy(const lev_object *self) {
 
 static const luaL_Reg methods[] = {
   { "start", l_toy_start },
+  { "call", l_toy_call },
   { "fail", l_toy_fail },
   { NULL, NULL },
 };
