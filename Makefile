@@ -97,7 +97,7 @@ uninstall: ## removes what install put there
 	  $(LUA_SOURCES:lua/%='$(DESTDIR)$(INST_LUADIR)/%')
 	-rmdir '$(DESTDIR)$(INST_LIBDIR)/libevent' '$(DESTDIR)$(INST_LUADIR)/libevent'
 
-env: ## prints LUA_PATH and LUA_CPATH for this tree: eval "$$(make env)"
+env: ## prints LUA_PATH and LUA_CPATH for this tree, for eval
 	@echo "export LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;'"
 	@echo "export LUA_CPATH='$(abspath $(BUILD))/?.so;;'"
 

@@ -201,6 +201,9 @@ function helper.badargs(call, self, signature, good)
       local what = ("argument %d: %s"):format(place, tostring(value))
       assert.is_false(ok, what)
       assert.matches("bad argument", message, 1, true, what)
+      if value == nil then
+        assert.matches("got n[io]", message, 1, false, what)
+      end
     end
     if optional == "" then
       try(nil, place - 1)

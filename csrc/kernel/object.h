@@ -63,7 +63,8 @@ enum { LEV_UV_BASE = 1, LEV_UV_CALLBACK = 2 };
 void lev_register(lua_State *L, int module, const lev_type *type);
 
 /* Pushes a new closed object that belongs to the base at the positive index
- * 'base', or to nobody if that is 0. [-0, +1, m] */
+ * 'base', or to nobody if that is 0. Check the arguments first: it stands where
+ * an absent one would be looked for. [-0, +1, m] */
 void *lev_new(lua_State *L, int base, const lev_type *type);
 
 /* Makes the object, on top of the stack, usable and lists it as a child of its

@@ -25,6 +25,7 @@ system's clock, and cheap where there are many.
 */
 static int l_timer_new(lua_State *L) {
   lev_self(L, &lev_event_base);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
   lev_object *self = lev_new(L, 1, &lev_timer);
   lev_setcallback(L, -1, LEV_UV_CALLBACK, 2);
   lev_open(L, self);

@@ -18,6 +18,7 @@ static int l_toy_new(lua_State *L) {
   api->self(L, api->event_base);
   double interval = api->checkseconds(L, 2);
   api->checkoptions(L, 3, names);
+  luaL_checktype(L, 4, LUA_TFUNCTION);
   toy *self = api->create(L, 1, &lev_toy);
   api->setcallback(L, -1, LEV_UV_CALLBACK, 4);
   self->interval = interval;
