@@ -51,7 +51,7 @@ LUA_FILES = $(shell find lua examples spec bench docs -name '*.lua')
 # What the specs need besides: a module for pipes, processes and limits, a type
 # that lives in another shared object, and programs that embed Lua.
 SPEC_MODULES = $(BUILD)/spec/posix.so $(BUILD)/spec/toy.so
-SPEC_HOSTS = $(BUILD)/spec/two_states $(BUILD)/spec/memory
+SPEC_HOSTS = $(addprefix $(BUILD)/spec/,two_states host_loop memory)
 BENCH = $(addprefix $(BUILD)/bench/,measure timers dispatch)
 BUSTED = $(LUA) $(shell command -v busted) $(BUSTED_FLAGS)
 SUITE ?= spec

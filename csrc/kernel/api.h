@@ -22,9 +22,14 @@ typedef struct lev_api {
   size_t size;      /* grows with what is added at the end */
   const lev_type *event_base;
 
+  /* For a host that runs its own event_base: see kernel/base.h. */
+  bool (*lend)(lua_State *L, struct event_base *ptr);
+  void (*takeback)(lua_State *L, struct event_base *ptr);
+  struct event_base *(*ptr)(lua_State *L, int index);
+
   void (*register_type)(lua_State *L, int module, const lev_type *type);
   void *(*create)(lua_State *L, int base, const lev_type *type);
-  void (*open)(lua_State *L, lev_object *self);
+  void (*open)(lev_object *self);
   void (*close)(lua_State *L, lev_object *self);
   void *(*self)(lua_State *L, const lev_type *type);
   void *(*check)(lua_State *L, int arg, const lev_type *type);

@@ -41,6 +41,7 @@ struct lev_base {
   uint32_t signals;     /* how many are pending */
   int depth;            /* callbacks entered and not yet left */
   int frame;            /* on the main stack while the loop runs; or 0 */
+  bool lent;            /* by a host, which runs its loop and frees it */
   bool running;         /* event_base_loop is on the C stack */
   bool failed;          /* LEV_UV_ERROR waits for loop to raise it */
   bool exhausted;       /* the Lua stack had no room for a callback */
@@ -55,6 +56,29 @@ struct lev_base {
 };
 
 extern const lev_type lev_event_base;
+
+/* Pushes the base of an event_base that a host owns and runs. Lua can do all
+ * with it but run its loop; an error in a callback goes to on_error or is a
+ * warning. It stays alive until the host takes it back, which it must do
+ * before it frees the event_base, or closes the Lua state. false, and nothing
+ * pushed, with errno if there are no descriptors. [-0, +1 or +0, m] */
+bool lev_base_lend(lua_State *L, struct event_base *ptr);
+
+/* Closes the base of a host's event_base; no effect if it was never lent.
+ * [-0, +0, -] */
+void lev_base_takeback(lua_State *L, struct event_base *ptr);
+
+/* The event_base of an open base at an index, else NULL. [-0, +0, -] */
+struct event_base *lev_base_ptr(lua_State *L, int index);
+
+/* Notes that something waits for the outermost callback to return; for a base
+ * that is lent and in no callback, for the next turn. [-0, +0, -] */
+static inline void lev_unsettle(lev_base *base) {
+  static const struct timeval at_once = { 0, 0 };
+  base->unsettled = true;
+  if (base->lent && base->depth == 0)
+    event_add(&base->kick, &at_once);
+}
 
 /* After a fork, gives the base its own backend; false with errno if it
  * cannot. [-0, +0, -] */

@@ -58,17 +58,24 @@ static void pushbase(lua_State *L, const lev_base *base) {
   }
 }
 
-/* Keeps the error on top of the stack for loop to raise; a second one before
- * that can only be a warning. [-1, +0, -] */
+/* The base stands at 'index'. */
+static void warn(lua_State *L, const char *what, int index) {
+  if (lua_getiuservalue(L, index, LEV_UV_TRACEBACK) == LUA_TSTRING) {
+    lua_warning(L, what, 1);
+    lua_warning(L, lua_tostring(L, -1), 0);
+  }
+  lua_pop(L, 1);
+}
+
+/* Keeps the error on top of the stack for loop to raise. A second one before
+ * that, or one in a loop that is not ours, can only be a warning. The base
+ * stands at 'index'. [-1, +0, -] */
 static void keep(lua_State *L, lev_base *base, int index) {
-  if (base->failed) {
-    if (lua_type(L, -1) == LUA_TSTRING) {
-      lua_warning(L,
-                  "error in a callback after an error that waits for "
-                  "event_base:loop: ",
-                  1);
-      lua_warning(L, lua_tostring(L, -1), 0);
-    }
+  if (base->failed || base->lent) {
+    warn(L,
+         base->lent ? "error in a callback: "
+                    : "error before event_base:loop raised another: ",
+         index);
     lua_pop(L, 1);
     return;
   }

@@ -126,14 +126,14 @@ void lev_deadline_add(lua_State *L, lev_object *self, int index,
   lev_deadline entry = { key, self->slot };
   uint32_t i = place_of(self);
   place(base, i != 0 ? i : d->end++, entry);
-  base->unsettled = true;
+  lev_unsettle(base);
 }
 
 void lev_deadline_del(const lev_object *self) {
   uint32_t i = place_of(self);
   if (i != 0) {
     take(self->base, i);
-    self->base->unsettled = true;
+    lev_unsettle(self->base);
   }
 }
 

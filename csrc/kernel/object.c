@@ -81,13 +81,13 @@ void *lev_new(lua_State *L, int base, const lev_type *type) {
   }
   pushmetatable(L, type);
   lua_setmetatable(L, -2);
+  if (base != 0 && self->base->state->tracking)
+    lev_track(L, -1);
   return self;
 }
 
-void lev_open(lua_State *L, lev_object *self) {
+void lev_open(lev_object *self) {
   lev_base *base = self->base;
-  if (base != NULL && base->state->tracking)
-    lev_track(L, -1);
   self->open = true;
   if (base == NULL || &base->head == self || self->type->plain)
     return;

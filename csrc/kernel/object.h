@@ -67,9 +67,9 @@ void lev_register(lua_State *L, int module, const lev_type *type);
  * an absent one would be looked for. [-0, +1, m] */
 void *lev_new(lua_State *L, int base, const lev_type *type);
 
-/* Makes the object, on top of the stack, usable and lists it as a child of its
- * base: the last step of a constructor. [-0, +0, m] */
-void lev_open(lua_State *L, lev_object *self);
+/* Makes an object usable and lists it as a child of its base: the last step of
+ * a constructor. [-0, +0, -] */
+void lev_open(lev_object *self);
 
 /* Returns argument 1 of a method, an open object of the type whose methods the
  * running function belongs to. [-0, +0, v] */

@@ -19,7 +19,7 @@ void lev_ready_put(lua_State *L, int index) {
   lua_insert(L, -2);
   lua_rawseti(L, -2, (lua_Integer)base->ready.waiting + 1);
   base->ready.waiting++;
-  base->unsettled = true;
+  lev_unsettle(base);
   lua_pop(L, 1);
 }
 
@@ -70,7 +70,7 @@ static void drain(lua_State *L, lev_base *base) {
 }
 
 void lev_settle(lua_State *L, lev_base *base) {
-  if (!base->running || !base->head.open || !lev_room(L, base))
+  if (!(base->running || base->lent) || !base->head.open || !lev_room(L, base))
     return;
   if (lev_log_waiting(base->state))
     lev_log_deliver(L, base);

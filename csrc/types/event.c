@@ -79,7 +79,7 @@ static int l_event_new(lua_State *L) {
   errno = 0;
   if (event_assign(&self->event, base->ptr, fd, events, on_event, self) != 0)
     return lev_failure(L, "event", errno);
-  lev_open(L, &self->head);
+  lev_open(&self->head);
   return 1;
 }
 

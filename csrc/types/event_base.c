@@ -32,6 +32,32 @@ static bool probe(void) {
   return enough;
 }
 
+/* Pushes a new base without an event_base. [-0, +1, m] */
+static lev_base *prepare(lua_State *L) {
+  lev_base *base = lev_new(L, 0, &lev_event_base);
+  base->head.base = base;
+  base->state = lev_getstate(L);
+  base->generation = lev_generation();
+  base->id = ++base->state->last_id;
+  base->deadlines.fd = -1;
+  lev_slots_open(L, -1);
+  lev_ready_open(L, -1);
+  return base;
+}
+
+/* Opens a base that has its event_base; false with errno, and closed again, if
+ * there is no descriptor for its timer. [-0, +0, -] */
+static bool start(lua_State *L, lev_base *base) {
+  event_assign(&base->kick, base->ptr, -1, 0, lev_onwake, base);
+  lev_open(&base->head);
+  if (lev_deadlines_open(base))
+    return true;
+  int code = errno;
+  lev_close(L, &base->head);
+  errno = code;
+  return false;
+}
+
 /***
 Creates a base. Wraps `event_base_new_with_config`.
 @function libevent.event_base
@@ -55,29 +81,15 @@ method offers what is required.
 */
 static int l_event_base_new_with_config(lua_State *L) {
   lua_settop(L, 1);
-  lev_base *base = lev_new(L, 0, &lev_event_base);
-  base->head.base = base;
-  base->state = lev_getstate(L);
-  base->generation = lev_generation();
-  base->id = ++base->state->last_id;
-  base->deadlines.fd = -1;
-  lev_slots_open(L, -1);
-  lev_ready_open(L, -1);
-  if (!probe() || (base->ptr = lev_newbase(L, 1)) == NULL)
+  lev_base *base = prepare(L);
+  if (!probe() || (base->ptr = lev_newbase(L, 1)) == NULL || !start(L, base))
     return lev_failure(L, "event_base", errno);
-  event_assign(&base->kick, base->ptr, -1, 0, lev_onwake, base);
-  lua_settop(L, 2);
-  lev_open(L, &base->head);
-  if (!lev_deadlines_open(base)) {
-    int code = errno;
-    lev_close(L, &base->head);
-    return lev_failure(L, "event_base", code);
-  }
   return 1;
 }
 
 static void freebase(lev_base *base) {
-  event_base_free(base->ptr);
+  if (!base->lent)
+    event_base_free(base->ptr);
   base->ptr = NULL;
 }
 
@@ -131,6 +143,8 @@ static void raise(lua_State *L, lev_base *base) {
 /* Runs the loop of the base at index 1, the only value on the stack: there it
  * stays for as long as the loop runs. */
 static int loop(lua_State *L, lev_base *base, int flags, const char *mode) {
+  if (base->lent)
+    return luaL_error(L, "the host runs the loop of this event_base");
   if (base->running)
     return luaL_error(L, "the loop of this event_base is running already");
   luaL_checkstack(L, LUA_MINSTACK, NULL);
@@ -305,6 +319,40 @@ static int l_event_reinit(lua_State *L) {
     luaL_error(L, "attempt to use a closed event_base");
   errno = 0;
   return lev_result(L, lev_reinit(base), "reinit");
+}
+
+/* The key is the event_base itself. */
+
+bool lev_base_lend(lua_State *L, struct event_base *ptr) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, ptr) == LUA_TUSERDATA)
+    return true;
+  lua_pop(L, 1);
+  lev_base *base = prepare(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, ptr);
+  base->ptr = ptr;
+  base->lent = true;
+  if (start(L, base))
+    return true;
+  int code = errno;
+  lev_base_takeback(L, ptr);
+  lua_pop(L, 1);
+  errno = code;
+  return false;
+}
+
+void lev_base_takeback(lua_State *L, struct event_base *ptr) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, ptr) == LUA_TUSERDATA) {
+    lev_close(L, lua_touserdata(L, -1));
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, ptr);
+  }
+  lua_pop(L, 1);
+}
+
+struct event_base *lev_base_ptr(lua_State *L, int index) {
+  lev_base *base = lev_test(L, index, &lev_event_base);
+  return base != NULL && base->head.open ? base->ptr : NULL;
 }
 
 static const luaL_Reg methods[] = {

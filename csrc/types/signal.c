@@ -139,7 +139,7 @@ static int l_evsignal_new(lua_State *L) {
   lua_setiuservalue(L, -2, LEV_UV_NAME);
   event_assign(&self->event, base->ptr, number, EV_SIGNAL | EV_PERSIST,
                on_signal, self);
-  lev_open(L, &self->head);
+  lev_open(&self->head);
   return 1;
 }
 

@@ -28,7 +28,7 @@ static int l_timer_new(lua_State *L) {
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lev_object *self = lev_new(L, 1, &lev_timer);
   lev_setcallback(L, -1, LEV_UV_CALLBACK, 2);
-  lev_open(L, self);
+  lev_open(self);
   return 1;
 }
 

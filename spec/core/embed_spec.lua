@@ -17,6 +17,10 @@ describe("a program that embeds Lua", function()
       assert.same({ "ok\n", "exit", 0 }, { program "two_states" })
     end)
 
+  it("owns an event_base, runs it and lends it", function()
+    assert.same({ "ok\n", "exit", 0 }, { program "host_loop" })
+  end)
+
   it("survives the failure of each allocation #load", function()
     local output, how, number = program("memory", "spec/host/memory.lua")
     assert.same({ "exit", 0 }, { how, number }, output)

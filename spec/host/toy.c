@@ -25,7 +25,7 @@ static int l_toy_new(lua_State *L) {
   lua_getfield(L, 3, "count");
   self->left = luaL_optinteger(L, -1, 1);
   lua_pop(L, 1);
-  api->open(L, &self->head);
+  api->open(&self->head);
   return 1;
 }
 
