@@ -52,6 +52,8 @@ LUA_FILES = $(shell find lua examples spec bench docs -name '*.lua')
 # that lives in another shared object, and programs that embed Lua.
 SPEC_MODULES = $(BUILD)/spec/posix.so $(BUILD)/spec/toy.so
 SPEC_HOSTS = $(addprefix $(BUILD)/spec/,two_states host_loop memory)
+DOC_FILES = $(CORE_SOURCES) $(LUA_SOURCES)
+DOCUMENTED = LUA_PATH='./?.lua;;' $(LUA)
 BENCH = $(addprefix $(BUILD)/bench/,measure timers dispatch)
 BUSTED = $(LUA) $(shell command -v busted) $(BUSTED_FLAGS)
 SUITE ?= spec
@@ -156,7 +158,12 @@ format: ## formats the C code
 format-check:
 	@$(CLANG)-format --dry-run --Werror $(C_FILES)
 
-lint: all format-check floors exports ## luacheck, clang-tidy, cppcheck, floors, exports
+# Everything that Lua can call is documented, and what is said of it is true as
+# far as a program can tell.
+documented:
+	@$(DOCUMENTED) docs/check.lua $(DOC_FILES)
+
+lint: all format-check floors exports documented ## luacheck, clang-tidy, cppcheck, floors, exports
 	@luacheck -q $(LUA_FILES)
 	$(MAKE) --no-print-directory BUILD=build/gcc CC=gcc CFLAGS='-O2 -Werror' all build-specs
 	$(MAKE) --no-print-directory BUILD=build/clang CC=$(CLANG) CFLAGS='-O2 -Werror' all build-specs
@@ -172,10 +179,11 @@ exports: $(CORE)
 	@nm -D --defined-only $(CORE) | awk '$$3 !~ /^luaopen_libevent_/ { print "exported: " $$3; bad = 1 } END { exit bad }'
 
 docs: ## the manual, in build/docs
-	$(LUA) docs/collect.lua
+	$(DOCUMENTED) docs/collect.lua build/docs-src $(DOC_FILES)
+	ldoc -q -c docs/config.ld -d build/docs build/docs-src
 
 types: ## LuaCATS stubs for editors, in build/types
-	$(LUA) docs/meta.lua build/types
+	$(DOCUMENTED) docs/meta.lua build/types $(DOC_FILES)
 
 check: ## everything that continuous integration runs after test
 	$(MAKE) --no-print-directory lint
@@ -206,5 +214,5 @@ help: ## this list
 
 FORCE:
 .PHONY: all install uninstall env deps demo test specs build-specs stress sanitize \
-  fuzz memory coverage format format-check lint floors exports docs types check \
+  fuzz memory coverage format format-check lint floors exports documented docs types check \
   rock bench clean help FORCE

@@ -1,3 +1,9 @@
+/***
+What every object has, whatever its type. It closes by itself at the end of a
+block, as a `<close>` variable, and when the collector finds it.
+@classmod libevent.object
+*/
+
 #include "kernel/object.h"
 
 #include <string.h>

@@ -12,8 +12,8 @@
 #include "types/event_base.h"
 
 /***
-Returns the name of the kernel mechanism in use: `"epoll"`, `"poll"`, … Wraps
-`event_base_get_method`.
+Returns the name of the kernel mechanism in use, such as `"epoll"` or `"poll"`.
+Wraps `event_base_get_method`.
 @function event_base:method
 @return string method
 */

@@ -1,0 +1,13 @@
+-- Runs each sample of a page by itself, after the page's first one.
+--
+--   lua5.4 docs/samples.lua docs/guide.md
+
+local file <close> = assert(io.open(arg[1]))
+local first, number = "", 0
+
+for sample in file:read "a":gmatch "```lua\n(.-)```" do
+  number = number + 1
+  local name = ("=%s, sample %d"):format(arg[1], number)
+  assert(load(first .. sample, name))()
+  first = number == 1 and sample or first
+end
