@@ -52,7 +52,7 @@ LUA_FILES = $(shell find lua examples spec bench docs -name '*.lua')
 # that lives in another shared object, and programs that embed Lua.
 SPEC_MODULES = $(BUILD)/spec/posix.so $(BUILD)/spec/toy.so
 SPEC_HOSTS = $(addprefix $(BUILD)/spec/,two_states host_loop memory)
-DOC_FILES = $(CORE_SOURCES) $(LUA_SOURCES)
+DOC_FILES = $(sort $(CORE_SOURCES) $(LUA_SOURCES))
 DOCUMENTED = LUA_PATH='./?.lua;;' $(LUA)
 BENCH = $(addprefix $(BUILD)/bench/,measure timers dispatch)
 BUSTED = $(LUA) $(shell command -v busted) $(BUSTED_FLAGS)
@@ -180,9 +180,11 @@ exports: $(CORE)
 
 docs: ## the manual, in build/docs
 	$(DOCUMENTED) docs/collect.lua build/docs-src $(DOC_FILES)
-	ldoc -q -c docs/config.ld -d build/docs build/docs-src
+	@rm -rf build/docs
+	ldoc -q -c docs/config.ld -d build/docs --fatalwarnings build/docs-src >/dev/null
 
 types: ## LuaCATS stubs for editors, in build/types
+	@rm -rf build/types
 	$(DOCUMENTED) docs/meta.lua build/types $(DOC_FILES)
 
 check: ## everything that continuous integration runs after test

@@ -171,7 +171,8 @@ static lev_object *anyobject(lua_State *L) {
 
 /***
 Closes the object; closing twice, or in its own callback, is fine. Nothing
-calls back afterwards, and any other use raises.
+calls back afterwards, and any other use raises. Closing a base closes all that
+it has made.
 @function object:close
 */
 static int l_close(lua_State *L) {
@@ -190,7 +191,7 @@ static int l_is_closed(lua_State *L) {
 }
 
 /***
-Returns the base the object belongs to.
+Returns the base the object belongs to; a base, itself.
 @function object:base
 @return libevent.event_base base
 */

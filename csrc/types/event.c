@@ -52,7 +52,7 @@ static bool checkopen(int fd) {
 Creates an event, idle until @{event:add}. Remove the event before you close
 its descriptor. Wraps `event_new`.
 @function event_base:event
-@param fd integer|file A descriptor; -1 for a pure timeout or for
+@param fd integer|file* A descriptor; -1 for a pure timeout or for
 @{event:active}.
 @param events string Letters: `r` readable, `w` writable, `c` closed by the
 peer (where the method has early_close), `p` persist: call back until it is
@@ -119,7 +119,7 @@ Makes the event idle; no effect if it is. Wraps `event_del`.
 @function event:del
 @return boolean? ok
 @return string? message
-@return integer? code
+@return integer? code An errno value.
 */
 static int l_event_del(lua_State *L) {
   lev_eventobject *self = lev_self(L, &lev_event);
@@ -132,7 +132,7 @@ Removes the timeout and leaves the rest as it is. Wraps `event_remove_timer`.
 @function event:remove_timer
 @return boolean? ok
 @return string? message
-@return integer? code
+@return integer? code An errno value.
 */
 static int l_event_remove_timer(lua_State *L) {
   lev_eventobject *self = lev_self(L, &lev_event);
@@ -237,7 +237,8 @@ static int l_event_get_events(lua_State *L) {
 /***
 Replaces the callback.
 @function event:setcb
-@param callback fun(event: libevent.event, what: string)
+@param callback fun(event: libevent.event, what: string) As for
+@{event_base:event}.
 */
 static int l_event_setcb(lua_State *L) {
   lev_self(L, &lev_event);

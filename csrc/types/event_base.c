@@ -209,7 +209,7 @@ Runs the loop: @{event_base:loop} without a mode. Wraps `event_base_dispatch`.
 @function event_base:dispatch
 @return string? why
 @return string? message
-@return integer? code
+@return integer? code An errno value.
 */
 static int l_event_base_dispatch(lua_State *L) {
   lev_base *base = lev_self(L, &lev_event_base);
@@ -221,10 +221,10 @@ static int l_event_base_dispatch(lua_State *L) {
 Lets the loop end after the callbacks that are due, at once or after a time;
 called before the loop runs, it ends the next one. Wraps `event_base_loopexit`.
 @function event_base:loopexit
-@param seconds? number
+@param seconds? number From 0 to 1e9; none ends it at once.
 @return boolean? ok
 @return string? message
-@return integer? code
+@return integer? code An errno value.
 */
 static int l_event_base_loopexit(lua_State *L) {
   struct timeval tv;
@@ -238,7 +238,9 @@ static int l_event_base_loopexit(lua_State *L) {
 Ends the loop after the callback that is running. Called while the loop does
 not run, it has no effect. Wraps `event_base_loopbreak`.
 @function event_base:loopbreak
-@return boolean ok
+@return boolean? ok
+@return string? message
+@return integer? code An errno value.
 */
 static int l_event_base_loopbreak(lua_State *L) {
   lev_base *base = lev_self(L, &lev_event_base);
@@ -249,7 +251,9 @@ static int l_event_base_loopbreak(lua_State *L) {
 Makes the loop look for new events at once, before what is active but of less
 priority. Wraps `event_base_loopcontinue`.
 @function event_base:loopcontinue
-@return boolean ok
+@return boolean? ok
+@return string? message
+@return integer? code An errno value.
 */
 static int l_event_base_loopcontinue(lua_State *L) {
   lev_base *base = lev_self(L, &lev_event_base);
@@ -275,8 +279,9 @@ static int l_event_base_defer(lua_State *L) {
 Sets what is told of errors in callbacks; the loop goes on after it. An error
 in that function itself ends the loop and is raised by it.
 @function event_base:on_error
-@param callback? fun(err: any, traceback: string, object: any) None: the loop
-ends with the first error and raises it.
+@param callback? fun(err: any, traceback: string, object: any) The object
+is the one that called back, the base itself for a deferred or a log function.
+None: the loop ends with the first error and raises it.
 @return function? previous
 */
 static int l_on_error(lua_State *L) {
@@ -304,12 +309,12 @@ static int l_traceback(lua_State *L) {
 
 /***
 Makes the base usable in a forked child: a backend, a signal pair and a timer of
-its own, with the same events pending. Until then everything but close raises
-there. Wraps `event_reinit`.
+its own, with the same events pending. Until then every method raises there but
+close, which does the same first. Wraps `event_reinit`.
 @function event_base:reinit
 @return boolean? ok
 @return string? message
-@return integer? code
+@return integer? code An errno value.
 */
 static int l_event_reinit(lua_State *L) {
   lev_base *base = lev_test(L, 1, &lev_event_base);

@@ -26,7 +26,7 @@ int l_event_base_get_method(lua_State *L) {
 /***
 Returns the features of the method as a set. Wraps `event_base_get_features`.
 @function event_base:features
-@return table features With `et`, `o1`, `fds` and `early_close` true where the
+@return table<string,boolean> features With `et`, `o1`, `fds` and `early_close` true where the
 method offers it.
 */
 int l_event_base_get_features(lua_State *L) {
@@ -133,7 +133,9 @@ Takes a new look at the clock, where the base was created with
 `no_cache_time = false` and a callback has taken long. Wraps
 `event_base_update_cache_time`.
 @function event_base:update_time
-@return boolean ok
+@return boolean? ok
+@return string? message
+@return integer? code An errno value.
 */
 int l_event_base_update_cache_time(lua_State *L) {
   lev_base *base = lev_self(L, &lev_event_base);
@@ -145,7 +147,7 @@ int l_event_base_update_cache_time(lua_State *L) {
 Tells whether the loop ended, or is about to, by loopexit. Wraps
 `event_base_got_exit`.
 @function event_base:got_exit
-@return boolean exit
+@return boolean exited
 */
 int l_event_base_got_exit(lua_State *L) {
   lev_base *base = lev_self(L, &lev_event_base);
@@ -157,7 +159,7 @@ int l_event_base_got_exit(lua_State *L) {
 Tells whether the loop ended, or is about to, by loopbreak. Wraps
 `event_base_got_break`.
 @function event_base:got_break
-@return boolean break
+@return boolean broken
 */
 int l_event_base_got_break(lua_State *L) {
   lev_base *base = lev_self(L, &lev_event_base);

@@ -126,7 +126,8 @@ until it is deleted. Wraps `evsignal_new`.
 @function event_base:signal
 @param signal string|integer A name, with or without SIG, such as `"INT"` or
 `"RTMIN+1"`, or a number.
-@param callback fun(signal: libevent.signal, name: string)
+@param callback fun(signal: libevent.signal, name: string) The name is without
+SIG.
 @return libevent.signal signal
 */
 static int l_evsignal_new(lua_State *L) {
@@ -241,7 +242,8 @@ static int l_name(lua_State *L) {
 /***
 Replaces the callback.
 @function signal:setcb
-@param callback fun(signal: libevent.signal, name: string)
+@param callback fun(signal: libevent.signal, name: string) As for
+@{event_base:signal}.
 */
 static int l_signal_setcb(lua_State *L) {
   lev_self(L, &lev_signal);
