@@ -105,6 +105,10 @@ static void checkversion(lua_State *L) {
 LEV_EXPORT int luaopen_libevent_core(lua_State *L);
 
 int luaopen_libevent_core(lua_State *L) {
+  static const char module_key = 0;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &module_key) == LUA_TTABLE)
+    return 1; /* required again: objects made before stay what they are */
+  lua_settop(L, 0);
   checkversion(L);
   lev_process_open();
   lev_getstate(L);
@@ -112,5 +116,7 @@ int luaopen_libevent_core(lua_State *L) {
   for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
     lev_register(L, -1, types[i]);
   lev_api_publish(L);
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &module_key);
   return 1;
 }

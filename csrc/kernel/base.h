@@ -42,6 +42,8 @@ struct lev_base {
   int depth;            /* callbacks entered and not yet left */
   int frame;            /* on the main stack while the loop runs; or 0 */
   bool lent;            /* by a host, which runs its loop and frees it */
+  bool turn;            /* the loop runs for one turn only */
+  bool turned;          /* 'stop' has ended it */
   bool running;         /* event_base_loop is on the C stack */
   bool failed;          /* LEV_UV_ERROR waits for loop to raise it */
   bool exhausted;       /* the Lua stack had no room for a callback */
@@ -50,6 +52,7 @@ struct lev_base {
     uint32_t waiting;    /* in LEV_UV_READY */
     uint32_t next, last; /* what is left of LEV_UV_DRAINING */
   } ready;
+  struct event stop; /* ends a turn: see types/event_base.c */
   struct event kick; /* a zero timeout: wakes the next turn */
   lev_slots slots;
   lev_deadlines deadlines;
@@ -80,8 +83,11 @@ static inline void lev_unsettle(lev_base *base) {
     event_add(&base->kick, &at_once);
 }
 
-/* After a fork, gives the base its own backend; false with errno if it
- * cannot. [-0, +0, -] */
+/* After a fork, gives the base its own backend; false with errno, and nothing
+ * changed, if there are no descriptors for it. [-0, +0, -] */
 bool lev_reinit(lev_base *base);
+
+/* Whether the method can watch a descriptor of that number. [-0, +0, -] */
+bool lev_canwatch(const lev_base *base, int fd);
 
 #endif

@@ -126,7 +126,8 @@ void lev_reportat(lua_State *L, lev_base *base, int place) {
 }
 
 static void leave(lua_State *L, lev_base *base) {
-  if (--base->depth == 0 && (base->unsettled || lev_log_lines > 0))
+  if (--base->depth == 0 &&
+      (base->unsettled || lev_log_lines > 0 || lev_isforeign(base)))
     lev_settle(L, base);
 }
 

@@ -244,7 +244,7 @@ void lev_deadlines_run(const lev_frame *f, lev_base *base) {
     d->reached = ms_of(entry.key);
     self->type->due(f, self);
     d->running = NULL;
-    if (!base->head.open || event_base_got_break(base->ptr))
+    if (lev_mustend(base))
       break;
   }
   base->unsettled = true;
@@ -257,9 +257,8 @@ bool lev_deadlines_reinit(lev_base *base) {
 #ifdef __linux__
   /* The timer behind the descriptor is the parent's, its number is known to
    * libevent: replace the one and keep the other. */
-  close(d->fd);
   int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-  if (fd >= 0 && fd != d->fd) {
+  if (fd >= 0) {
     dup3(fd, d->fd, O_CLOEXEC);
     close(fd);
   }

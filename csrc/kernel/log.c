@@ -66,6 +66,7 @@ int l_event_set_log_callback(lua_State *L) {
     luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, 1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &log_key);
-  lev_log_take(lev_getstate(L), take);
+  lev_state *state = lev_getstate(L);
+  lev_log_take(state, take && !state->closed);
   return 0;
 }

@@ -43,7 +43,7 @@ static bool isopen(const lev_object *self) {
 static void *usable(lua_State *L, lev_object *self) {
   if (!isopen(self))
     luaL_error(L, "attempt to use a closed %s", lev_typename(self->type));
-  if (self->base != NULL && self->base->generation != lev_generation())
+  if (self->base != NULL && lev_isforeign(self->base))
     luaL_error(L,
                "attempt to use the parent's %s after fork (call reinit of "
                "its event_base first)",
@@ -117,15 +117,19 @@ static void unlist(lev_object *self) {
 }
 
 static void finish(lua_State *L, lev_object *self) {
+  lev_base *base = self->base;
   self->open = false;
-  if (self->base != NULL && self->base->ptr != NULL &&
-      self->base->generation != lev_generation())
-    lev_reinit(self->base); /* else the parent would lose its events */
+  /* In a forked child the parent would lose its events, unless the base gets
+   * a backend of its own; where it cannot, libevent's part is given up. */
+  bool ours = base == NULL || base->ptr == NULL || !lev_isforeign(base) ||
+              lev_reinit(base);
   unlist(self);
   if (self->slot != 0)
     lev_deadline_del(self);
-  if (self->type->free != NULL)
+  if (self->type->free != NULL && ours)
     self->type->free(L, self);
+  else if (base != NULL && &base->head == self)
+    lev_closechildren(L, base);
   lev_unpin(L, self);
 }
 
@@ -142,7 +146,7 @@ void lev_closechildren(lua_State *L, lev_base *base) {
        slot++) {
     lua_rawgeti(L, -1, slot); /* plain ones are in no list */
     lev_object *self = lua_touserdata(L, -1);
-    if (self != NULL)
+    if (self != NULL && self->open)
       finish(L, self);
     lua_pop(L, 1);
   }
@@ -206,15 +210,13 @@ static int l_base(lua_State *L) {
 
 void lev_pushdescription(lua_State *L, const lev_object *self) {
   int top = lua_gettop(L);
-  if (!isopen(self)) {
-    lua_pushfstring(L, "%s: %p closed", self->type->name, self);
-    return;
-  }
-  lua_pushfstring(L, "%s: %p", self->type->name, self);
-  if (self->type->describe == NULL)
-    return;
-  lua_pushliteral(L, " ");
-  self->type->describe(L, self);
+  lua_pushfstring(L, "%s: %p ", self->type->name, self);
+  if (!isopen(self)) /* asked after the push: a finalizer may close it there */
+    lua_pushliteral(L, "closed");
+  else if (self->type->describe != NULL)
+    self->type->describe(L, self);
+  else
+    lua_pushliteral(L, "open");
   lua_concat(L, lua_gettop(L) - top);
 }
 

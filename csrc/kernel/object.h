@@ -41,7 +41,8 @@ typedef struct lev_type {
   bool (*pending)(const lev_object *self);
   /* Runs when the deadline is reached; self is on top of the stack. */
   void (*due)(const lev_frame *f, lev_object *self);
-  /* Pushes what tostring says after the address, or nothing. */
+  /* Pushes what tostring says after the address. Any push may let a finalizer
+   * close the object: ask libevent before the first. */
   void (*describe)(lua_State *L, const lev_object *self);
   /* The descriptor, or -1; NULL where the type has none. */
   int (*fd)(const lev_object *self);

@@ -11,10 +11,17 @@
 enum { LEV_LINES = 64, LEV_LINE = 256 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static atomic_uint generation;
+atomic_uint lev_forks;
 static atomic_bool debugmode;
 atomic_uint lev_log_lines;
 static _Atomic(const lev_base *) signal_owner;
+
+/* By number: how often a signal is watched, by the owner, and what it did
+ * before. */
+static struct {
+  unsigned count;
+  struct sigaction before;
+} watched[NSIG];
 
 /* A ring of lines. Its lock is only ever tried: libevent may log in a signal
  * handler, and a line is worth less than a deadlock. */
@@ -70,7 +77,12 @@ static void on_fatal(int code) {
 }
 
 static void on_child(void) {
-  atomic_fetch_add(&generation, 1);
+  atomic_fetch_add(&lev_forks, 1);
+  atomic_store(&signal_owner, NULL);
+  for (int number = 1; number < NSIG; number++) {
+    if (watched[number].count > 0) /* reinit watches it again */
+      sigaction(number, &watched[number].before, NULL);
+  }
   atomic_flag_clear(&ring.lock); /* its holder may be a thread left behind */
 }
 
@@ -92,10 +104,6 @@ void lev_process_open(void) {
   pthread_once(&once, install);
 }
 
-uint32_t lev_generation(void) {
-  return atomic_load_explicit(&generation, memory_order_relaxed);
-}
-
 bool lev_debugmode(void) {
   return atomic_load(&debugmode);
 }
@@ -109,6 +117,16 @@ bool lev_signals_claim(const lev_base *base) {
 void lev_signals_release(const lev_base *base) {
   const lev_base *owner = base;
   atomic_compare_exchange_strong(&signal_owner, &owner, NULL);
+}
+
+void lev_signals_watch(int number) {
+  if (watched[number].count++ == 0)
+    sigaction(number, NULL, &watched[number].before);
+}
+
+void lev_signals_unwatch(int number) {
+  if (watched[number].count > 0)
+    watched[number].count--;
 }
 
 bool lev_sigpipe_ignored(void) {

@@ -8,23 +8,39 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "kernel/object.h"
+#include "kernel/base.h"
 #include "kernel/state.h"
 
 /* Installs what libevent keeps for the process; does so once. */
 void lev_process_open(void);
 
 /* Grows by one in every forked child. */
-uint32_t lev_generation(void);
+extern atomic_uint lev_forks;
+
+static inline uint32_t lev_generation(void) {
+  return atomic_load_explicit(&lev_forks, memory_order_relaxed);
+}
+
+/* Whether the base is still the parent's: made before a fork, and not yet
+ * given a backend of its own. */
+static inline bool lev_isforeign(const lev_base *base) {
+  return base->generation != lev_generation();
+}
 
 /* Whether libevent's debug mode is on: LIBEVENT_DEBUG_MODE was set when the
  * module was loaded first. */
 bool lev_debugmode(void);
 
 /* Signals: libevent delivers them to one base of a process only. Claiming
- * them for a base fails while another has signals pending. */
+ * them for a base fails while another has signals pending. A forked child has
+ * no owner, and its signals do again what they did before they were watched:
+ * else libevent's handler would deliver them to the parent. */
 bool lev_signals_claim(const lev_base *base);
 void lev_signals_release(const lev_base *base);
+
+/* Notes that a signal is about to be watched, or is so no longer. */
+void lev_signals_watch(int number);
+void lev_signals_unwatch(int number);
 
 /* What SIGPIPE does to the process: set to ignored at load if nobody had set
  * it, since libevent's own writes cannot suppress it. */

@@ -27,9 +27,17 @@ uint32_t lev_ready_count(const lev_base *base) {
   return base->ready.waiting + base->ready.last - base->ready.next;
 }
 
+static const struct timeval at_once = { 0, 0 };
+
 bool lev_kick(lev_base *base) {
-  static const struct timeval at_once = { 0, 0 };
   return event_add(&base->kick, &at_once) == 0;
+}
+
+/* Ends the turn before the next one calls back. libevent itself ends it only
+ * when no event is active any more, which may never come to be. */
+static bool endturn(lev_base *base) {
+  return event_pending(&base->stop, EV_TIMEOUT, NULL) ||
+         event_add(&base->stop, &at_once) == 0;
 }
 
 /* Makes what waits the next batch. The base is at 'index'. [-0, +0, -] */
@@ -56,8 +64,7 @@ static void drain(lua_State *L, lev_base *base) {
     swap(L, base, index);
   lua_getiuservalue(L, index, LEV_UV_DRAINING);
   base->depth++;
-  while (base->ready.next < base->ready.last && base->head.open &&
-         !event_base_got_break(base->ptr)) {
+  while (base->ready.next < base->ready.last && !lev_mustend(base)) {
     lua_Integer i = (lua_Integer)++base->ready.next;
     lua_rawgeti(L, index + 1, i);
     lua_pushboolean(L, 0); /* keeps the place, so that filling it later need
@@ -69,19 +76,30 @@ static void drain(lua_State *L, lev_base *base) {
   lua_settop(L, top);
 }
 
+bool lev_mustend(const lev_base *base) {
+  return !base->head.open || event_base_got_break(base->ptr) ||
+         lev_isforeign(base);
+}
+
 void lev_settle(lua_State *L, lev_base *base) {
   if (!(base->running || base->lent) || !base->head.open || !lev_room(L, base))
     return;
+  if (lev_isforeign(base)) { /* a child that came back to its parent's loop */
+    event_base_loopbreak(base->ptr);
+    return;
+  }
   if (lev_log_waiting(base->state))
     lev_log_deliver(L, base);
   if (lev_ready_count(base) > 0)
     drain(L, base);
-  if (!base->head.open)
+  if (!base->head.open || lev_isforeign(base))
     return;
-  base->unsettled = false;
   bool ok = lev_deadlines_arm(base, false);
-  if (lev_ready_count(base) > 0)
+  if (lev_ready_count(base) > 0 || lev_log_waiting(base->state))
     ok = lev_kick(base) && ok;
+  if (base->turn)
+    ok = endturn(base) && ok;
+  base->unsettled = !ok;
   if (!ok)
     lev_reportat(L, base, LEV_AT_MEMORY);
 }

@@ -21,6 +21,10 @@ uint32_t lev_ready_count(const lev_base *base);
 /* Wakes the loop for one more turn; false for lack of memory. [-0, +0, -] */
 bool lev_kick(lev_base *base);
 
+/* Whether the loop ends when the callback that runs now returns: nothing more
+ * of the base may be called. [-0, +0, -] */
+bool lev_mustend(const lev_base *base);
+
 /* Does what waits for the outermost callback to return: calls what was
  * deferred, arms the deadlines, delivers log lines. [-0, +0, -] */
 void lev_settle(lua_State *L, lev_base *base);

@@ -28,7 +28,9 @@ static void newweak(lua_State *L, const char *mode) {
 
 /* When the Lua state closes, nobody takes its log lines any more. */
 static int l_closestate(lua_State *L) {
-  lev_log_take(lua_touserdata(L, 1), false);
+  lev_state *state = lua_touserdata(L, 1);
+  state->closed = true;
+  lev_log_take(state, false);
   return 0;
 }
 

@@ -14,6 +14,8 @@
 typedef struct lev_state {
   lua_State *main;
   int table;        /* registry reference of the table below */
+  int loops;        /* that run now, one in a callback of the other */
+  bool closed;      /* the Lua state is being closed */
   uint32_t last_id; /* given to a base; never used again */
   bool tracking;    /* objects remember where they were made */
   bool logging;     /* this state takes libevent's log lines */

@@ -38,14 +38,22 @@ static void on_event(evutil_socket_t fd, short what, void *arg) {
   }
 }
 
-/* libevent's tables grow with the number of a descriptor, and its debug mode
- * aborts on one that blocks. */
-static bool checkopen(int fd) {
+/* libevent's tables grow with the number of a descriptor, its debug mode aborts
+ * on one that blocks, and select on one beyond its set. */
+static bool checkopen(const lev_base *base, int fd) {
   int flags = fcntl(fd, F_GETFL);
   if (flags < 0)
     return false;
   errno = EINVAL;
-  return !lev_debugmode() || flags & O_NONBLOCK;
+  return (!lev_debugmode() || flags & O_NONBLOCK) && lev_canwatch(base, fd);
+}
+
+/* Without the feature these would be ignored. */
+static bool checkfeatures(const lev_base *base, int events) {
+  int needed = (events & EV_ET ? EV_FEATURE_ET : 0) |
+               (events & EV_CLOSED ? EV_FEATURE_EARLY_CLOSE : 0);
+  errno = ENOTSUP;
+  return (event_base_get_features(base->ptr) & needed) == needed;
 }
 
 /***
@@ -61,7 +69,8 @@ deleted, not once, `e` edge-triggered.
 letters of `r`, `w`, `c`, and `t` for a timeout.
 @return libevent.event? event
 @return string? message
-@return integer? code An errno value, `EBADF` if the descriptor is not open.
+@return integer? code An errno value: `EBADF` if the descriptor is not open,
+`ENOTSUP` if the method lacks a feature that `c` or `e` needs.
 */
 static int l_event_new(lua_State *L) {
   lev_base *base = lev_self(L, &lev_event_base);
@@ -70,7 +79,7 @@ static int l_event_new(lua_State *L) {
   luaL_checktype(L, 4, LUA_TFUNCTION);
   luaL_argcheck(L, fd >= 0 || !(events & (LEV_IO | EV_ET)), 2,
                 "descriptor expected for these events");
-  if (fd >= 0 && !checkopen(fd))
+  if ((fd >= 0 && !checkopen(base, fd)) || !checkfeatures(base, events))
     return lev_failure(L, "event", errno);
   lev_eventobject *self = lev_new(L, 1, &lev_event);
   lev_setcallback(L, -1, LEV_UV_CALLBACK, 4);
@@ -154,11 +163,11 @@ static int l_event_pending(lua_State *L) {
     lua_pushnil(L);
     return 1;
   }
+  event_gettime_monotonic(self->head.base->ptr, &now);
+  double left = lev_seconds(&self->event.ev_timeout) - lev_seconds(&now);
   lev_pushmask(L, what);
   if (!(what & EV_TIMEOUT))
     return 1;
-  event_gettime_monotonic(self->head.base->ptr, &now);
-  double left = lev_seconds(&self->event.ev_timeout) - lev_seconds(&now);
   lua_pushnumber(L, left > 0 ? left : 0);
   return 2;
 }
@@ -264,9 +273,10 @@ static int fd_event(const lev_object *self) {
 
 static void describe_event(lua_State *L, const lev_object *self) {
   const lev_eventobject *e = (const lev_eventobject *)self;
+  const char *state = pending_event(self) ? " pending" : " idle";
   lua_pushfstring(L, "fd %d ", event_get_fd(&e->event));
   lev_pushmask(L, event_get_events(&e->event));
-  lua_pushstring(L, pending_event(self) ? " pending" : " idle");
+  lua_pushstring(L, state);
 }
 
 static const luaL_Reg methods[] = {

@@ -5,6 +5,8 @@ methods and belongs to it.
 */
 
 #include <errno.h>
+#include <string.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,13 +18,19 @@ methods and belongs to it.
 #include "kernel/result.h"
 #include "types/event_base.h"
 
-enum { LEV_BASE_FDS = 6 }; /* epoll, two timers, a pair for signals, a wake */
+enum {
+  LEV_BASE_FDS = 6, /* epoll, two timers, a pair for signals, a wake */
+  /* A loop in a callback of another is rare, and each takes a share of the C
+   * stack that Lua cannot count. */
+  LEV_LOOPS = 10
+};
 
 /* libevent exits when it finds no descriptors left for a base, so see to it
  * that there are. */
 static bool probe(void) {
   int fds[LEV_BASE_FDS], n = 0;
-  while (n < LEV_BASE_FDS && (fds[n] = socket(AF_UNIX, SOCK_STREAM, 0)) >= 0)
+  while (n < LEV_BASE_FDS &&
+         (fds[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) >= 0)
     n++;
   int code = errno;
   bool enough = n == LEV_BASE_FDS;
@@ -30,6 +38,19 @@ static bool probe(void) {
     close(fds[--n]);
   errno = code;
   return enough;
+}
+
+bool lev_canwatch(const lev_base *base, int fd) {
+  return fd < FD_SETSIZE ||
+         strcmp(event_base_get_method(base->ptr), "select") != 0;
+}
+
+/* Ends a turn: see endturn in kernel/ready.c. */
+static void on_stop(evutil_socket_t fd, short what, void *arg) {
+  lev_base *base = arg;
+  (void)fd, (void)what;
+  base->turned = true;
+  event_base_loopbreak(base->ptr);
 }
 
 /* Pushes a new base without an event_base. [-0, +1, m] */
@@ -49,8 +70,11 @@ static lev_base *prepare(lua_State *L) {
  * there is no descriptor for its timer. [-0, +0, -] */
 static bool start(lua_State *L, lev_base *base) {
   event_assign(&base->kick, base->ptr, -1, 0, lev_onwake, base);
+  event_assign(&base->stop, base->ptr, -1, 0, on_stop, base);
+  event_priority_set(&base->stop, 0);
   lev_open(&base->head);
-  if (lev_deadlines_open(base))
+  errno = EMFILE; /* it was the last to get a descriptor, so has the highest */
+  if (lev_deadlines_open(base) && lev_canwatch(base, base->deadlines.fd))
     return true;
   int code = errno;
   lev_close(L, &base->head);
@@ -102,6 +126,8 @@ static void free_event_base(lua_State *L, lev_object *self) {
   lev_slots_close(L, base);
   event_del(&base->kick);
   event_debug_unassign(&base->kick);
+  event_del(&base->stop);
+  event_debug_unassign(&base->stop);
   lev_signals_release(base);
   if (base->running)
     event_base_loopbreak(base->ptr);
@@ -116,6 +142,12 @@ static void describe_event_base(lua_State *L, const lev_object *self) {
 }
 
 bool lev_reinit(lev_base *base) {
+  bool foreign = lev_isforeign(base);
+  if (!probe()) /* libevent exits where it finds none */
+    return false;
+  errno = EBUSY; /* the child has a base of its own that watches signals */
+  if (foreign && base->signals > 0 && !lev_signals_claim(base))
+    return false;
   bool timerfd = lev_deadlines_reinit(base);
   bool ok = event_reinit(base->ptr) == 0;
   base->generation = lev_generation();
@@ -140,32 +172,18 @@ static void raise(lua_State *L, lev_base *base) {
   }
 }
 
-/* Runs the loop of the base at index 1, the only value on the stack: there it
- * stays for as long as the loop runs. */
-static int loop(lua_State *L, lev_base *base, int flags, const char *mode) {
-  if (base->lent)
-    return luaL_error(L, "the host runs the loop of this event_base");
-  if (base->running)
-    return luaL_error(L, "the loop of this event_base is running already");
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
-  raise(L, base);
-  if (!lev_deadlines_arm(base, true) ||
-      ((lev_ready_count(base) > 0 || lev_log_waiting(base->state)) &&
-       !lev_kick(base)))
-    return lev_failure(L, "loop", ENOMEM);
-  base->unsettled = false;
-  lev_slots_list(L, 1); /* the collector may have cleared it */
-  lev_frame_begin(L, base);
-  base->running = true;
-  errno = 0;
-  int result = event_base_loop(base->ptr, flags);
-  int code = errno;
+/* Returns from loop: why it ended, or the mode. */
+static int ended(lua_State *L, lev_base *base, int result, int code,
+                 const char *mode) {
   bool exited = event_base_got_exit(base->ptr);
-  bool broken = event_base_got_break(base->ptr);
-  base->running = false;
-  lev_frame_end(base);
+  bool broken = event_base_got_break(base->ptr) && !base->turned;
   if (!base->head.open)
     freebase(base);
+  else if (lev_isforeign(base))
+    return luaL_error(L, "this process was forked in a callback and came back "
+                         "to its parent's loop (call reinit, or end it)");
+  else
+    event_del(&base->stop);
   raise(L, base);
   if (result < 0)
     return lev_failure(L, "loop", code);
@@ -174,6 +192,37 @@ static int loop(lua_State *L, lev_base *base, int flags, const char *mode) {
                     : result == 1 ? "empty"
                                   : mode);
   return 1;
+}
+
+/* Runs the loop of the base at index 1, the only value on the stack: there it
+ * stays for as long as the loop runs. */
+static int loop(lua_State *L, lev_base *base, int flags, const char *mode) {
+  if (base->lent)
+    return luaL_error(L, "the host runs the loop of this event_base");
+  if (base->running)
+    return luaL_error(L, "the loop of this event_base is running already");
+  if (base->state->loops >= LEV_LOOPS)
+    return luaL_error(L, "loops in callbacks of loops are too deep (limit %d)",
+                      LEV_LOOPS);
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  raise(L, base);
+  if (!lev_deadlines_arm(base, true) ||
+      ((lev_ready_count(base) > 0 || lev_log_waiting(base->state)) &&
+       !lev_kick(base)))
+    return lev_failure(L, "loop", ENOMEM);
+  lev_slots_list(L, 1); /* the collector may have cleared it */
+  lev_frame_begin(L, base);
+  base->turn = base->unsettled = (flags & EVLOOP_ONCE) != 0;
+  base->turned = false;
+  base->running = true;
+  base->state->loops++;
+  errno = 0;
+  int result = event_base_loop(base->ptr, flags);
+  int code = errno;
+  base->state->loops--;
+  base->running = false;
+  lev_frame_end(base);
+  return ended(L, base, result, code, mode);
 }
 
 /***

@@ -79,6 +79,7 @@ int l_event_base_get_num_events(lua_State *L) {
     /* Ours stand for the timers and deferred functions, which count. */
     n -= base->deadlines.added ? 1 : 0;
     n -= event_pending(&base->kick, EV_TIMEOUT, NULL) ? 1 : 0;
+    n -= event_pending(&base->stop, EV_TIMEOUT, NULL) ? 1 : 0;
     n += lev_deadlines_count(base) + lev_ready_count(base);
   }
   lua_pushinteger(L, n);

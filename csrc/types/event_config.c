@@ -31,7 +31,7 @@ typedef struct options {
 /* Pushes the next string of the list on top of the stack; false at its end.
  * [-0, +1 or +0, v] */
 static bool nextname(lua_State *L, int arg, const char *option, int i) {
-  int type = lua_geti(L, -1, i);
+  int type = lua_rawgeti(L, -1, i);
   if (type == LUA_TNIL) {
     lua_pop(L, 1);
     return false;

@@ -169,13 +169,16 @@ static int l_evsignal_add(lua_State *L) {
     return luaL_error(L, "signals are watched by another event_base of this "
                          "process");
   }
+  lev_signals_watch(event_get_signal(&self->event));
   errno = 0;
   int ok = event_add(&self->event, NULL) == 0;
   int code = errno;
-  if (ok)
+  if (ok) {
     base->signals++;
-  else
+  } else {
+    lev_signals_unwatch(event_get_signal(&self->event));
     lev_unpin(L, &self->head);
+  }
   if (base->signals == 0)
     lev_signals_release(base);
   errno = code;
@@ -186,6 +189,8 @@ static void stop(lev_signalobject *self) {
   lev_base *base = self->head.base;
   bool was = added(self);
   event_del(&self->event);
+  if (was)
+    lev_signals_unwatch(event_get_signal(&self->event));
   if (was && --base->signals == 0)
     lev_signals_release(base);
 }
@@ -265,8 +270,9 @@ static bool pending_signal(const lev_object *self) {
 
 static void describe_signal(lua_State *L, const lev_object *self) {
   const lev_signalobject *s = (const lev_signalobject *)self;
+  const char *state = added(s) ? " pending" : " idle";
   pushname(L, event_get_signal(&s->event));
-  lua_pushstring(L, added(s) ? " pending" : " idle");
+  lua_pushstring(L, state);
 }
 
 static const luaL_Reg methods[] = {

@@ -2,6 +2,7 @@
 -- deferred functions and errors, each once.
 
 local libevent, posix = libevent, posix -- luacheck: ignore
+libevent.track(true)
 local base = libevent.event_base { priorities = 2, avoid = { "select" } }
 if not base then
   error "memory: no base"

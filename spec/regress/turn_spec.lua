@@ -1,0 +1,62 @@
+local helper = require "spec.helper"
+local libevent = require "libevent"
+local posix = require "spec.posix"
+
+describe("a loop of one turn", function()
+  it("ends although an event makes itself active again", function()
+    local base <close> = libevent.event_base()
+    local n = 0
+    local event = base:event(-1, "", function(event)
+      n = n + 1
+      event:active()
+    end)
+    for _, mode in ipairs { "nowait", "once" } do
+      event:active()
+      assert.equal(mode, base:loop(mode))
+      assert.is_true(n > 0 and n < 100000)
+      assert.is_false(base:got_exit())
+    end
+    assert.equal(1, base:num_events "active")
+  end)
+
+  it("ends although events of each priority are always ready",
+    helper.loop(function(base)
+      local pipes, calls = {}, { 0, 0 }
+      for priority = 0, 1 do
+        local r, w = posix.pipe()
+        pipes[#pipes + 1] = { r, w }
+        local event = base:event(w, "wp", function(event)
+          calls[priority + 1] = calls[priority + 1] + 1
+          if calls[1] > 1000 then
+            event:close()
+          end
+        end)
+        event:priority_set(priority)
+        event:add()
+      end
+      for _, mode in ipairs { "nowait", "once" } do
+        assert.equal(mode, base:loop(mode))
+      end
+      assert.is_true(calls[1] >= 2 and calls[1] < 10)
+      calls[1] = 1000
+      for _, pipe in ipairs(pipes) do
+        base:timer(function()
+          posix.close(pipe[1])
+          posix.close(pipe[2])
+        end):add(0.02)
+      end
+    end, { priorities = 2 }))
+
+  it("still says break and exit", function()
+    local base <close> = libevent.event_base()
+    base:timer(function()
+      base:loopbreak()
+    end):add(0)
+    assert.equal("break", base:loop "nowait")
+    base:timer(function()
+      base:loopexit()
+    end):add(0)
+    base:timer(print):add(60)
+    assert.equal("exit", base:loop "nowait")
+  end)
+end)
