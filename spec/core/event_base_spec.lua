@@ -124,13 +124,15 @@ describe("event_base", function()
     do
       local base = libevent.event_base()
       local r, w = posix.pipe()
-      probe.base = base
-      probe.timer = base:timer(function() return base end)
-      probe.event = base:event(r, "rp", function() return base end)
-      probe.signal = base:signal("USR1", function() return base end)
-      probe.timer:add(10)
-      probe.event:add(10)
-      probe.signal:add()
+      local function hold()
+        return base
+      end
+      local timer, event = base:timer(hold), base:event(r, "rp", hold)
+      local signal = base:signal("USR1", hold)
+      timer:add(10)
+      event:add(10)
+      signal:add()
+      probe[1], probe[2], probe[3], probe[4] = base, timer, event, signal
       base:defer(function() return base end)
       posix.close(w)
       posix.close(r)
