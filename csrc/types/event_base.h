@@ -7,6 +7,16 @@
  * NULL with errno if the system stands in the way. [-0, +0, v] */
 struct event_base *lev_newbase(lua_State *L, int options);
 
+/* Frees libevent's part, unless a host owns it. [-0, +0, -] */
+void lev_freebase(lev_base *base);
+
+/* Methods that run the loop and end it: see event_base_loop.c. */
+int l_event_base_loop(lua_State *L);
+int l_event_base_dispatch(lua_State *L);
+int l_event_base_loopexit(lua_State *L);
+int l_event_base_loopbreak(lua_State *L);
+int l_event_base_loopcontinue(lua_State *L);
+
 /* What a method may offer; a NULL name ends the list. */
 typedef struct lev_feature {
   const char *name;
