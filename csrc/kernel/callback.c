@@ -122,7 +122,9 @@ void lev_reportat(lua_State *L, lev_base *base, int place) {
   if (!lev_room(L, base))
     return;
   lev_pushat(L, base->state, place);
+  base->depth++;
   lev_report(L, base, 0, LUA_ERRMEM);
+  base->depth--;
 }
 
 static void leave(lua_State *L, lev_base *base) {
@@ -160,6 +162,12 @@ bool lev_frame_push(lev_frame *f, lev_base *base) {
 
 static inline bool entertop(const lev_frame *f, lev_object *self,
                             int uservalue) {
+  if (!self->open) { /* given up in a child that now has its own backend */
+    self->type->free(f->L, self);
+    lev_unpinat(f->L, self, f->handler + 1);
+    lua_settop(f->L, f->top);
+    return false;
+  }
   if (lua_getiuservalue(f->L, -1, uservalue) != LUA_TFUNCTION) {
     lua_settop(f->L, f->top);
     return false;

@@ -272,8 +272,9 @@ bool lev_deadlines_reinit(lev_base *base) {
 
 void lev_deadlines_drop(lev_base *base) {
   lev_deadlines *d = &base->deadlines;
-  if (d->added)
-    event_del(&d->event);
+  event_del(&d->event);
+  event_debug_unassign(&d->event);
+  close(d->fd);
   d->added = false;
   d->fd = -1;
 }

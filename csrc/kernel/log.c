@@ -45,9 +45,9 @@ void lev_log_deliver(lua_State *L, lev_base *base) {
     lua_pushlightuserdata(L, &l);
     base->depth++;
     int status = lua_pcall(L, 1, 0, index);
-    base->depth--;
     if (status != LUA_OK)
       lev_report(L, base, 0, status);
+    base->depth--;
     lua_settop(L, index - 1);
   }
 }

@@ -116,21 +116,37 @@ static void unlist(lev_object *self) {
   self->next = self->previous = NULL;
 }
 
-static void finish(lua_State *L, lev_object *self) {
+/* Tells whether what the object has in libevent may be freed. In a forked child
+ * that would take the parent's events away, unless the base gets a backend of
+ * its own first; what is idle has nothing there. */
+static bool mayfree(const lev_object *self) {
   lev_base *base = self->base;
+  bool idle = self->slot == 0 && (base == NULL || &base->head != self);
+  return idle || self->type->free == NULL || base->ptr == NULL ||
+         !lev_isforeign(base) || lev_reinit(base);
+}
+
+/* Gives libevent's part of a base up: see mayfree. */
+static void giveup(lua_State *L, lev_base *base) {
+  lev_closechildren(L, base);
+  if (base->running)
+    event_base_loopbreak(base->ptr);
+}
+
+/* Where it may not be freed it stays pinned, since libevent still points to it:
+ * see entertop in callback.c. */
+static void finish(lua_State *L, lev_object *self) {
   self->open = false;
-  /* In a forked child the parent would lose its events, unless the base gets
-   * a backend of its own; where it cannot, libevent's part is given up. */
-  bool ours = base == NULL || base->ptr == NULL || !lev_isforeign(base) ||
-              lev_reinit(base);
+  bool ours = mayfree(self);
   unlist(self);
   if (self->slot != 0)
     lev_deadline_del(self);
-  if (self->type->free != NULL && ours)
+  if (ours && self->type->free != NULL)
     self->type->free(L, self);
-  else if (base != NULL && &base->head == self)
-    lev_closechildren(L, base);
-  lev_unpin(L, self);
+  if (ours)
+    lev_unpin(L, self);
+  else if (&self->base->head == self)
+    giveup(L, self->base);
 }
 
 void lev_close(lua_State *L, lev_object *self) {

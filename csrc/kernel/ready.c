@@ -85,7 +85,8 @@ void lev_settle(lua_State *L, lev_base *base) {
   if (!(base->running || base->lent) || !base->head.open || !lev_room(L, base))
     return;
   if (lev_isforeign(base)) { /* a child that came back to its parent's loop */
-    event_base_loopbreak(base->ptr);
+    if (base->running)
+      event_base_loopbreak(base->ptr);
     return;
   }
   if (lev_log_waiting(base->state))

@@ -148,6 +148,7 @@ bool lev_reinit(lev_base *base) {
   base->generation = lev_generation();
   if (!timerfd)
     lev_deadlines_drop(base);
+  lev_unsettle(base);
   return ok;
 }
 
@@ -220,7 +221,8 @@ static int l_event_reinit(lua_State *L) {
 /* The key is the event_base itself. */
 
 bool lev_base_lend(lua_State *L, struct event_base *ptr) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, ptr) == LUA_TUSERDATA)
+  lua_rawgetp(L, LUA_REGISTRYINDEX, ptr);
+  if (lev_base_ptr(L, -1) == ptr)
     return true;
   lua_pop(L, 1);
   lev_base *base = prepare(L);

@@ -37,13 +37,14 @@ static int ended(lua_State *L, lev_base *base, int result, int code,
                  const char *mode) {
   bool exited = event_base_got_exit(base->ptr);
   bool broken = event_base_got_break(base->ptr) && !base->turned;
-  if (!base->head.open)
-    lev_freebase(base);
-  else if (lev_isforeign(base))
+  bool foreign = lev_isforeign(base);
+  if (base->head.open && foreign)
     return luaL_error(L, "this process was forked in a callback and came back "
                          "to its parent's loop (call reinit, or end it)");
-  else
+  if (base->head.open)
     event_del(&base->stop);
+  else if (!foreign)
+    lev_freebase(base);
   raise(L, base);
   if (result < 0)
     return lev_failure(L, "loop", code);
@@ -74,6 +75,7 @@ static int loop(lua_State *L, lev_base *base, int flags, const char *mode) {
   lev_frame_begin(L, base);
   base->turn = base->unsettled = (flags & EVLOOP_ONCE) != 0;
   base->turned = false;
+  event_del(&base->stop); /* of an earlier turn */
   base->running = true;
   base->state->loops++;
   errno = 0;

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <lualib.h>
 
@@ -118,6 +120,28 @@ static void on_break(evutil_socket_t fd, short what, void *ptr) {
   event_base_loopbreak(ptr);
 }
 
+/* A base that Lua closed is lent anew; a child calls reinit between two loops
+ * of its own. */
+static void reopens(struct event_base *ptr) {
+  struct timeval soon = { 0, 10000 };
+  lua_State *L = lend(ptr);
+  run(L, "base:close()");
+  CHECK(api->lend(L, ptr) && api->ptr(L, -1) == ptr);
+  lua_setglobal(L, "base");
+  run(L, "base:timer(function() n = n + 1 end):add(0.05)");
+  event_base_once(ptr, -1, EV_TIMEOUT, on_break, ptr, &soon);
+  CHECK(event_base_dispatch(ptr) == 0);
+  pid_t child = fork();
+  if (child == 0) {
+    run(L, "assert(base:reinit())");
+    _exit(event_base_dispatch(ptr) == 1 && count(L) == 1 ? 0 : 1);
+  }
+  int status;
+  CHECK(waitpid(child, &status, 0) == child && status == 0);
+  CHECK(event_base_dispatch(ptr) == 1 && count(L) == 1);
+  lua_close(L);
+}
+
 static void host_breaks(struct event_base *ptr) {
   struct timeval soon = { 0, 1000 };
   lua_State *L = lend(ptr);
@@ -135,6 +159,7 @@ int main(void) {
   errors(ptr);
   closes(ptr);
   host_breaks(ptr);
+  reopens(ptr);
   event_base_free(ptr);
   puts("ok");
   return 0;

@@ -100,6 +100,122 @@ describe("the signals of a child", function()
   end)
 end)
 
+describe("a child that cannot have the base", function()
+  --- A base of its own that watches signals keeps it from having the other.
+  local start = [[
+    local libevent, posix = require "libevent", require "spec.posix"
+    io.stdout:setvbuf "line"
+    local base = libevent.event_base()
+    local r, w = posix.pipe()
+    base:signal("USR1", print):add()
+    local function occupy()
+      local own = libevent.event_base()
+      local signal = own:signal("USR2", print)
+      signal:add()
+      return signal
+    end
+  ]]
+
+  it("can close what is pending, and have the base later", function()
+    helper.prints("", start .. [[
+      local event = base:event(r, "rp", print)
+      event:add()
+      local child = posix.fork()
+      if child == 0 then
+        local signal = occupy()
+        event:close()
+        event = nil
+        collectgarbage()
+        collectgarbage()
+        signal:close()
+        assert(base:reinit())
+        posix.write(w, "x")
+        base:timer(function() base:close() end):add(0.01)
+        base:loop()
+        posix.exit(0)
+      end
+      local how, number = posix.wait(child)
+      assert(how == "exit" and number == 0)
+    ]])
+  end)
+
+  it("can close it in a callback", function()
+    helper.prints("parent\n", start .. [[
+      local events, child, own = {}, nil, nil
+      base:event(-1, "", function()
+        child = posix.fork()
+        if child == 0 then
+          own = occupy()
+          base:close()
+          events = nil
+          collectgarbage()
+          collectgarbage()
+        end
+      end):active()
+      for i = 1, 5 do
+        events[i] = base:event(-1, "", function()
+          assert(child ~= 0)
+        end)
+        events[i]:active()
+      end
+      base:timer(function()
+        print "parent"
+        base:close()
+      end):add(0.05)
+      local why = base:loop()
+      assert(why == "break")
+      if child == 0 then
+        posix.exit(0)
+      end
+      local how, number = posix.wait(child)
+      assert(how == "exit" and number == 0)
+    ]])
+  end)
+end)
+
+describe("a child that collects what is idle", function()
+  it("does not take the base for itself", helper.loop(function(base, expect)
+    local idle = { base:event(-1, "", print) }
+    assert.is_nil(idle[1]:pending())
+    local child
+    base:timer(function()
+      child = posix.fork()
+      if child == 0 then
+        idle[1] = nil
+        collectgarbage()
+        collectgarbage()
+      end
+    end):add(0)
+    base:timer(expect()):add(0.02)
+    local ok, message = pcall(base.loop, base)
+    if child == 0 then
+      posix.exit(not ok and message:find "forked in a callback" and 0 or 1)
+    end
+    assert.same({ "exit", 0 }, { posix.wait(child) })
+    assert.is_true(ok)
+  end))
+
+  it("has a loop that does not end with its parent's turn", function()
+    helper.prints("timer\nempty\n", [[
+      local libevent, posix = require "libevent", require "spec.posix"
+      local base = libevent.event_base()
+      local child
+      local one = base:event(-1, "", function() end)
+      local two = base:event(-1, "", function() child = posix.fork() end)
+      one:active()
+      two:active()
+      local ok = pcall(base.loop, base, "once")
+      if child == 0 then
+        assert(not ok and base:reinit())
+        base:timer(function() print "timer" end):add(0.01)
+        print(base:loop())
+        posix.exit(0)
+      end
+      posix.wait(child)
+    ]])
+  end)
+end)
+
 describe("a child without descriptors", function()
   it("gets an error from reinit, and can close", function()
     helper.prints("child\nparent\n", [[

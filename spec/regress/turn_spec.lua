@@ -36,6 +36,7 @@ describe("a loop of one turn", function()
       end
       for _, mode in ipairs { "nowait", "once" } do
         assert.equal(mode, base:loop(mode))
+        assert.is_false(base:got_break())
       end
       assert.is_true(calls[1] >= 2 and calls[1] < 10)
       calls[1] = 1000
