@@ -181,7 +181,7 @@ bool lev_entertop(const lev_frame *f, lev_object *self, int uservalue) {
   return entertop(f, self, uservalue);
 }
 
-bool lev_enter(lev_frame *f, lev_object *self, int uservalue) {
+static inline bool enter(lev_frame *f, lev_object *self, int uservalue) {
   if (!lev_frame_open(f, self->base))
     return false;
   lua_rawgeti(f->L, f->handler + 1, self->slot);
@@ -191,7 +191,11 @@ bool lev_enter(lev_frame *f, lev_object *self, int uservalue) {
   return false;
 }
 
-void lev_pushwhat(const lev_frame *f, int what) {
+bool lev_enter(lev_frame *f, lev_object *self, int uservalue) {
+  return enter(f, self, uservalue);
+}
+
+static inline void pushwhat(const lev_frame *f, int what) {
   int set =
       (what & (EV_TIMEOUT | EV_READ | EV_WRITE)) | (what & EV_CLOSED ? 8 : 0);
   lua_rawgeti(f->L, f->handler + 1, LEV_SLOT_WHAT + set);
@@ -214,6 +218,15 @@ void lev_leavetop(const lev_frame *f, lev_object *self, int n) {
 void lev_leave(const lev_frame *f, lev_object *self, int n) {
   leavetop(f, self, n);
   lev_frame_close(f);
+}
+
+void lev_callwhat(lev_object *self, int uservalue, int what) {
+  lev_frame f;
+  if (enter(&f, self, uservalue)) {
+    pushwhat(&f, what);
+    leavetop(&f, self, 1);
+    lev_frame_close(&f);
+  }
 }
 
 void lev_callfor(lua_State *L, lev_base *base) {

@@ -50,15 +50,16 @@ bool lev_enter(lev_frame *f, lev_object *self, int uservalue);
  * [-0, +2, -] */
 bool lev_entertop(const lev_frame *f, lev_object *self, int uservalue);
 
-/* Pushes the letters r, w, c and t of a set. [-0, +1, -] */
-void lev_pushwhat(const lev_frame *f, int what);
-
 /* Calls the callback with the object and n more arguments, reports its error,
  * unpins the object if it is idle now, and when it was the outermost callback
  * of the base settles what waited for that. [-(3+n), +0, -] */
 void lev_leave(const lev_frame *f, lev_object *self, int n);
 
-/* The same, leaving the frame open. [-(3+n), +0, -] */
+/* Enters, with the letters r, w, c and t of a set as the one argument, and
+ * leaves. [-0, +0, -] */
+void lev_callwhat(lev_object *self, int uservalue, int what);
+
+/* lev_leave, but the frame stays open. [-(3+n), +0, -] */
 void lev_leavetop(const lev_frame *f, lev_object *self, int n);
 
 /* Tells whether the Lua stack has room for a callback; if not, breaks the loop

@@ -30,12 +30,8 @@ enum {
 };
 
 static void on_event(evutil_socket_t fd, short what, void *arg) {
-  lev_frame f;
   (void)fd;
-  if (lev_enter(&f, arg, LEV_UV_CALLBACK)) {
-    lev_pushwhat(&f, what);
-    lev_leave(&f, arg, 1);
-  }
+  lev_callwhat(arg, LEV_UV_CALLBACK, what);
 }
 
 /* libevent's tables grow with the number of a descriptor, its debug mode aborts
