@@ -139,7 +139,7 @@ sanitize: ## the specs and the fuzzer under ASan, UBSan and LSan
 build-specs: $(SPEC_MODULES) $(SPEC_HOSTS)
 
 fuzz: all build-specs ## random calls of everything that Lua can call
-	$(LUA) spec/fuzz/api.lua $(or $(SEEDS),2000)
+	$(LUA) spec/fuzz/api.lua $(or $(SEEDS),1000)
 
 memory: all build-specs ## lets every single allocation fail in turn
 	$(BUILD)/spec/memory spec/host/memory.lua
