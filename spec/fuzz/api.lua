@@ -80,23 +80,12 @@ local function arguments()
   return table.unpack(list, 1, n)
 end
 
--- These would wait for ever, or end this process.
+-- A loop that waits may have nothing to wake it, so these never wait.
 local limits = {
   loop = function(base)
-    return base, pick { "nowait", "once", "bad" }
-  end,
-  dispatch = function(base)
-    pcall(base.loopexit, base, 0.001)
-    return base
+    return base, pick { "nowait", "nowait", "bad" }
   end,
 }
-
---- Something must always wake a loop that waits.
-local function wake(base)
-  pcall(function()
-    base:timer(callback):add(0.001)
-  end)
-end
 
 local function guided(object, name)
   if name == "timer" or name == "defer" then
@@ -131,9 +120,11 @@ function call()
   local methods = debug.getmetatable(object).__index
   names[methods] = names[methods] or names_of(object)
   local name = pick(names[methods])
+  if name == "dispatch" then
+    name = "loop"
+  end
   local args
   if limits[name] then
-    wake(object)
     args = table.pack(limits[name](object))
   elseif name == "close" and methods.loop and random(10) > 1 then
     return
