@@ -8,9 +8,14 @@ The C core: what libevent itself offers, as `require "libevent"` re-exports it.
 #include "kernel/api.h"
 #include "kernel/log.h"
 #include "kernel/process.h"
+#include "types/bufferevent.h"
+#include "types/evbuffer.h"
+#include "types/evconnlistener.h"
 #include "types/event.h"
 #include "types/event_base.h"
+#include "types/evutil.h"
 #include "types/signal.h"
+#include "types/socket.h"
 #include "types/timer.h"
 
 #define LEV_EXPORT __attribute__((visibility("default")))
@@ -84,10 +89,10 @@ static const luaL_Reg functions[] = {
 
 /* The base first: the others add their constructors to it. */
 static const lev_type *const types[] = {
-  &lev_event_base,
-  &lev_event,
-  &lev_signal,
-  &lev_timer,
+  &lev_event_base,       &lev_event,
+  &lev_signal,           &lev_timer,
+  &lev_evbuffer_type,    &lev_socket_type,
+  &lev_bufferevent_type, &lev_evconnlistener_type,
 };
 
 /* Structs of libevent stand in our objects, so the library must be the one the
@@ -115,6 +120,7 @@ int luaopen_libevent_core(lua_State *L) {
   luaL_newlib(L, functions);
   for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
     lev_register(L, -1, types[i]);
+  lev_evutil_register(L, -1);
   lev_api_publish(L);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &module_key);

@@ -74,12 +74,13 @@ void lev_base_takeback(lua_State *L, struct event_base *ptr);
 /* The event_base of an open base at an index, else NULL. [-0, +0, -] */
 struct event_base *lev_base_ptr(lua_State *L, int index);
 
-/* Notes that something waits for the outermost callback to return; for a base
- * that is lent and in no callback, for the next turn. [-0, +0, -] */
+/* Notes that something waits for the outermost callback to return; in the loop
+ * but in no callback, or for a base that is lent, for the next turn.
+ * [-0, +0, -] */
 static inline void lev_unsettle(lev_base *base) {
   static const struct timeval at_once = { 0, 0 };
   base->unsettled = true;
-  if (base->lent && base->depth == 0)
+  if ((base->lent || base->running) && base->depth == 0)
     event_add(&base->kick, &at_once);
 }
 

@@ -195,6 +195,23 @@ bool lev_enter(lev_frame *f, lev_object *self, int uservalue) {
   return enter(f, self, uservalue);
 }
 
+bool lev_entercall(lev_frame *f, lev_object *self, int uservalue,
+                   lua_CFunction call) {
+  if (uservalue == 0) {
+    if (!lev_frame_open(f, self->base))
+      return false;
+    lua_rawgeti(f->L, f->handler + 1, self->slot);
+    lua_pushnil(f->L);
+    lua_pushvalue(f->L, -2);
+    self->base->depth++;
+  } else if (!enter(f, self, uservalue)) {
+    return false;
+  }
+  lua_pushcfunction(f->L, call);
+  lua_insert(f->L, -3);
+  return true;
+}
+
 static inline void pushwhat(const lev_frame *f, int what) {
   int set =
       (what & (EV_TIMEOUT | EV_READ | EV_WRITE)) | (what & EV_CLOSED ? 8 : 0);

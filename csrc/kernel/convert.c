@@ -154,6 +154,16 @@ bool lev_optboolean(lua_State *L, int arg, const char *name, bool absent) {
   return value;
 }
 
+double lev_optseconds(lua_State *L, int arg, const char *name, double absent) {
+  int type = lua_getfield(L, arg, name);
+  double seconds = type == LUA_TNIL ? absent : lua_tonumber(L, -1);
+  if ((type != LUA_TNIL && type != LUA_TNUMBER) ||
+      !(seconds >= 0 && seconds <= 1e9))
+    lev_optionerror(L, arg, name, "seconds from 0 to 1e9 expected");
+  lua_pop(L, 1);
+  return seconds;
+}
+
 lua_Integer lev_optrange(lua_State *L, int arg, const char *name,
                          lua_Integer absent, lua_Integer least,
                          lua_Integer most) {

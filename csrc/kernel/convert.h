@@ -44,6 +44,7 @@ void lev_checkoptions(lua_State *L, int arg, const char *const names[]);
 /* A field of the options: its value, or the default if it is nil. The error
  * names the option. [-0, +0, v] */
 bool lev_optboolean(lua_State *L, int arg, const char *name, bool absent);
+double lev_optseconds(lua_State *L, int arg, const char *name, double absent);
 lua_Integer lev_optrange(lua_State *L, int arg, const char *name,
                          lua_Integer absent, lua_Integer least,
                          lua_Integer most);

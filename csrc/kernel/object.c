@@ -39,10 +39,14 @@ static bool isopen(const lev_object *self) {
   return self->open && (self->base == NULL || self->base->head.open);
 }
 
-/* Raises unless the object may be used in this process. */
-static void *usable(lua_State *L, lev_object *self) {
+void lev_stillopen(lua_State *L, const lev_object *self) {
   if (!isopen(self))
     luaL_error(L, "attempt to use a closed %s", lev_typename(self->type));
+}
+
+/* Raises unless the object may be used in this process. */
+static void *usable(lua_State *L, lev_object *self) {
+  lev_stillopen(L, self);
   if (self->base != NULL && lev_isforeign(self->base))
     luaL_error(L,
                "attempt to use the parent's %s after fork (call reinit of "
@@ -89,6 +93,8 @@ void *lev_new(lua_State *L, int base, const lev_type *type) {
   lua_setmetatable(L, -2);
   if (base != 0 && self->base->state->tracking)
     lev_track(L, -1);
+  if (base != 0)
+    lev_stillopen(L, &self->base->head);
   return self;
 }
 
@@ -121,7 +127,8 @@ static void unlist(lev_object *self) {
  * its own first; what is idle has nothing there. */
 static bool mayfree(const lev_object *self) {
   lev_base *base = self->base;
-  bool idle = self->slot == 0 && (base == NULL || &base->head != self);
+  bool idle = self->slot == 0 && !self->type->watched &&
+              (base == NULL || &base->head != self);
   return idle || self->type->free == NULL || base->ptr == NULL ||
          !lev_isforeign(base) || lev_reinit(base);
 }
@@ -136,7 +143,7 @@ static void giveup(lua_State *L, lev_base *base) {
 /* Where it may not be freed it stays pinned, since libevent still points to it:
  * see entertop in callback.c. */
 static void finish(lua_State *L, lev_object *self) {
-  self->open = false;
+  self->open = self->lingering = false;
   bool ours = mayfree(self);
   unlist(self);
   if (self->slot != 0)
@@ -151,6 +158,11 @@ static void finish(lua_State *L, lev_object *self) {
 
 void lev_close(lua_State *L, lev_object *self) {
   if (isopen(self))
+    finish(L, self);
+}
+
+void lev_end(lua_State *L, lev_object *self) {
+  if (self->lingering)
     finish(L, self);
 }
 
@@ -185,18 +197,45 @@ static lev_object *anyobject(lua_State *L) {
     lua_getfield(L, lua_upvalueindex(1), "__name");
     luaL_typeerror(L, 1, lua_tostring(L, -1));
   }
-  lua_settop(L, 1);
+  lua_pop(L, 1);
   return self;
+}
+
+/* Closes the object at 1, which may have something to hand over first. */
+static int closeatease(lua_State *L) {
+  lev_object *self = anyobject(L);
+  if (isopen(self) && self->type->linger != NULL &&
+      !(self->base != NULL && lev_isforeign(self->base)) &&
+      self->type->linger(L, self)) {
+    self->open = false;
+    self->lingering = true;
+  }
+  lev_close(L, self);
+  return 0;
+}
+
+static int l_collect(lua_State *L) {
+  lev_close(L, anyobject(L));
+  return 0;
 }
 
 /***
 Closes the object; closing twice, or in its own callback, is fine. Nothing
 calls back afterwards, and any other use raises. Closing a base closes all that
 it has made.
+A connection first hands over what it has accepted: see
+@{libevent.bufferevent}.
 @function object:close
+@param how? string `"now"` drops what is not handed over yet.
 */
 static int l_close(lua_State *L) {
-  lev_close(L, anyobject(L));
+  static const char *const hows[] = { "now", NULL };
+  lev_object *self = anyobject(L);
+  if (lua_isnoneornil(L, 2))
+    return closeatease(L);
+  luaL_checkoption(L, 2, NULL, hows);
+  lev_close(L, self);
+  lev_end(L, self);
   return 0;
 }
 
@@ -228,7 +267,7 @@ void lev_pushdescription(lua_State *L, const lev_object *self) {
   int top = lua_gettop(L);
   lua_pushfstring(L, "%s: %p ", self->type->name, self);
   if (!isopen(self)) /* asked after the push: a finalizer may close it there */
-    lua_pushliteral(L, "closed");
+    lua_pushstring(L, self->lingering ? "closing" : "closed");
   else if (self->type->describe != NULL)
     self->type->describe(L, self);
   else
@@ -249,7 +288,7 @@ void lev_register(lua_State *L, int module, const lev_type *type) {
     { NULL, NULL },
   };
   static const luaL_Reg metamethods[] = {
-    { "__close", l_close },
+    { "__close", closeatease },
     { "__tostring", l_tostring },
     { NULL, NULL },
   };
@@ -262,9 +301,13 @@ void lev_register(lua_State *L, int module, const lev_type *type) {
   lua_setfield(L, metatable, "__metatable");
   lua_pushvalue(L, metatable);
   luaL_setfuncs(L, metamethods, 1);
+  if (type->metamethods != NULL) {
+    lua_pushvalue(L, metatable);
+    luaL_setfuncs(L, type->metamethods, 1);
+  }
   if (!type->plain) {
     lua_pushvalue(L, metatable);
-    lua_pushcclosure(L, l_close, 1);
+    lua_pushcclosure(L, l_collect, 1);
     lua_setfield(L, metatable, "__gc");
   }
   lua_newtable(L);

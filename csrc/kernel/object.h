@@ -7,7 +7,8 @@
  *   until lev_open. Closing happens once; freeing memory is the collector's.
  * - User value 1 of every object is its base, so that a base outlives its
  *   children; the base lists its open children and closes them first.
- * - An object is pinned exactly while it may call back (see pin.h).
+ * - An object is pinned exactly while it may call back (see pin.h), or while
+ *   it is closed but has something to hand over still: it lingers.
  *
  * Stack effects are written [-popped, +pushed, x]: x is - where a function
  * never raises, m where only for lack of memory, v where it does on purpose.
@@ -30,13 +31,19 @@ typedef struct lev_type {
   const char *name; /* "libevent." and libevent's word for it */
   size_t size;      /* of the struct that begins with a lev_object */
   int uservalues;   /* at least 1: LEV_UV_BASE */
-  bool plain; /* holds nothing but memory: no list and no finalizer needed */
+  bool plain;   /* holds nothing but memory: no list and no finalizer needed */
+  bool watched; /* libevent may know its descriptor though it is not pinned */
   const luaL_Reg *methods;
+  const luaL_Reg *metamethods;  /* besides the common ones; may be NULL */
   const luaL_Reg *constructors; /* methods of the base; may be NULL */
   const luaL_Reg *functions;    /* of the module; may be NULL */
 
   /* Releases what was acquired; runs once, may run in a finalizer. */
   void (*free)(lua_State *L, lev_object *self);
+  /* Asked when a script closes the object, which stands at index 1: true if it
+   * has something to hand over first. It is closed for Lua then, stays pinned
+   * and listed, and is over with lev_end. NULL where that is never so. */
+  bool (*linger)(lua_State *L, lev_object *self);
   /* Tells whether the object may still call back. */
   bool (*pending)(const lev_object *self);
   /* Runs when the deadline is reached; self is on top of the stack. */
@@ -54,6 +61,7 @@ struct lev_object {
   lev_object *previous, *next; /* among the open children of the base */
   uint32_t slot;               /* where it is pinned; 0 where it is not */
   bool open;
+  bool lingering; /* closed, but not over yet */
 };
 
 enum { LEV_UV_BASE = 1, LEV_UV_CALLBACK = 2 };
@@ -65,7 +73,7 @@ void lev_register(lua_State *L, int module, const lev_type *type);
 
 /* Pushes a new closed object that belongs to the base at the positive index
  * 'base', or to nobody if that is 0. Check the arguments first: it stands where
- * an absent one would be looked for. [-0, +1, m] */
+ * an absent one would be looked for. [-0, +1, v] */
 void *lev_new(lua_State *L, int base, const lev_type *type);
 
 /* Makes an object usable and lists it as a child of its base: the last step of
@@ -79,12 +87,19 @@ void *lev_self(lua_State *L, const lev_type *type);
 /* Returns any argument as an open object of a type. [-0, +0, v] */
 void *lev_check(lua_State *L, int arg, const lev_type *type);
 
+/* Raises if an object was closed meanwhile: what allocates may run a finalizer
+ * that closes it. [-0, +0, v] */
+void lev_stillopen(lua_State *L, const lev_object *self);
+
 /* Returns the value at an index if it is an object of that type, open or
  * closed, else NULL. [-0, +0, -] */
 void *lev_test(lua_State *L, int index, const lev_type *type);
 
 /* Closes an object; idempotent, legal anywhere. [-0, +0, -] */
 void lev_close(lua_State *L, lev_object *self);
+
+/* Ends an object that lingers. [-0, +0, -] */
+void lev_end(lua_State *L, lev_object *self);
 
 /* Closes all children of a base. [-0, +0, -] */
 void lev_closechildren(lua_State *L, lev_base *base);

@@ -54,9 +54,7 @@ static void last_words(const char *message) {
   (void)n;
 }
 
-static void on_log(int severity, const char *message) {
-  if (severity == EVENT_LOG_ERR)
-    last_words(message);
+void lev_log_put(int severity, const char *message) {
   if (atomic_load(&ring.taker) == NULL || atomic_flag_test_and_set(&ring.lock))
     return;
   unsigned waiting = atomic_load(&lev_log_lines);
@@ -69,6 +67,12 @@ static void on_log(int severity, const char *message) {
     ring.lost++;
   }
   atomic_flag_clear(&ring.lock);
+}
+
+static void on_log(int severity, const char *message) {
+  if (severity == EVENT_LOG_ERR)
+    last_words(message);
+  lev_log_put(severity, message);
 }
 
 static void on_fatal(int code) {

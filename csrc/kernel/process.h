@@ -50,6 +50,9 @@ void lev_sigpipe_ignore(bool ignore);
 /* libevent's log lines: taken by one Lua state, or dropped. */
 void lev_log_take(lev_state *state, bool take);
 
+/* Adds a line of our own; 'severity' is libevent's. */
+void lev_log_put(int severity, const char *message);
+
 /* How many lines wait, for whichever state. */
 extern atomic_uint lev_log_lines;
 

@@ -14,6 +14,11 @@ static const char *reason(int code, char *text, size_t size) {
 #endif
 }
 
+void lev_pushreason(lua_State *L, int code) {
+  char text[128];
+  lua_pushstring(L, reason(code, text, sizeof text));
+}
+
 int lev_failure(lua_State *L, const char *what, int code) {
   char text[128];
   if (code == 0) /* libevent refused without a system call */

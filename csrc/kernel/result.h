@@ -7,6 +7,9 @@
 
 #include <lua.h>
 
+/* Pushes the text of an errno value. [-0, +1, m] */
+void lev_pushreason(lua_State *L, int code);
+
 /* Pushes nil, "what: why" and the code. Returns 3. [-0, +3, m] */
 int lev_failure(lua_State *L, const char *what, int code);
 

@@ -15,6 +15,8 @@ static void fill(lua_State *L) {
   lua_rawseti(L, -2, LEV_AT_MEMORY);
   lua_pushboolean(L, 0);
   lua_rawseti(L, -2, LEV_AT_TRACEBACK);
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, -2, LEV_AT_ACCEPTED);
 }
 
 /* Pushes a new table with the given weak mode. */
@@ -31,6 +33,9 @@ static int l_closestate(lua_State *L) {
   lev_state *state = lua_touserdata(L, 1);
   state->closed = true;
   lev_log_take(state, false);
+  state->owned =
+      lev_tryrealloc(L, state->owned, state->words * sizeof *state->owned, 0);
+  state->words = 0;
   return 0;
 }
 
@@ -66,6 +71,15 @@ int lev_pushat(lua_State *L, const lev_state *state, lua_Integer place) {
   int type = lua_rawgeti(L, -1, place);
   lua_replace(L, -2);
   return type;
+}
+
+void lev_setat(lua_State *L, const lev_state *state, lua_Integer place,
+               int index) {
+  index = lua_absindex(L, index);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, state->table);
+  lua_pushvalue(L, index);
+  lua_rawseti(L, -2, place);
+  lua_pop(L, 1);
 }
 
 /* Pushes "file:line" of the nearest Lua function that is running. */
@@ -106,7 +120,7 @@ void lev_pushorigins(lua_State *L) {
   lua_pop(L, 1);
 }
 
-void *lev_realloc(lua_State *L, void *block, size_t old, size_t size) {
+void *lev_tryrealloc(lua_State *L, void *block, size_t old, size_t size) {
   void *data;
   lua_Alloc allocate = lua_getallocf(L, &data);
   if (block == NULL)
@@ -114,6 +128,11 @@ void *lev_realloc(lua_State *L, void *block, size_t old, size_t size) {
   void *moved = allocate(data, block, old, size);
   if (moved == NULL && size > 0) /* a passing failure, as Lua tolerates it */
     moved = allocate(data, block, old, size);
+  return moved;
+}
+
+void *lev_realloc(lua_State *L, void *block, size_t old, size_t size) {
+  void *moved = lev_tryrealloc(L, block, old, size);
   if (moved == NULL && size > 0)
     luaL_error(L, "not enough memory");
   return moved;

@@ -6,6 +6,7 @@
 #define LEV_STATE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <lauxlib.h>
@@ -19,6 +20,8 @@ typedef struct lev_state {
   uint32_t last_id; /* given to a base; never used again */
   bool tracking;    /* objects remember where they were made */
   bool logging;     /* this state takes libevent's log lines */
+  uint64_t *owned;  /* the set of descriptors that objects own: see */
+  size_t words;     /* descriptor.h */
 } lev_state;
 
 /* Places of the state's table. The strings stand there because an error
@@ -28,7 +31,8 @@ enum {
   LEV_AT_STACK = 1,     /* the error when the Lua stack cannot grow */
   LEV_AT_MEMORY = 2,    /* the error when libevent has no memory */
   LEV_AT_TRACEBACK = 3, /* left there by the message handler */
-  LEV_AT_BASES = 3      /* ids of bases are greater */
+  LEV_AT_ACCEPTED = 4,  /* the last socket that a listener gave to Lua */
+  LEV_AT_BASES = 4      /* ids of bases are greater */
 };
 
 /* The state, made at the first call. [-0, +0, m] */
@@ -36,6 +40,10 @@ lev_state *lev_getstate(lua_State *L);
 
 /* Pushes a value of the state's table and returns its type. [-0, +1, -] */
 int lev_pushat(lua_State *L, const lev_state *state, lua_Integer place);
+
+/* Puts the value at an index into a place up to LEV_AT_BASES. [-0, +0, -] */
+void lev_setat(lua_State *L, const lev_state *state, lua_Integer place,
+               int index);
 
 /* Remembers where the object at an index was made. [-0, +0, m] */
 void lev_track(lua_State *L, int index);
@@ -46,5 +54,8 @@ void lev_pushorigins(lua_State *L);
 /* Changes the size of a block with the allocator of the Lua state; size 0
  * frees it and returns NULL. [-0, +0, m; - for a size that is no larger] */
 void *lev_realloc(lua_State *L, void *block, size_t old, size_t size);
+
+/* The same, but NULL where there is no memory. [-0, +0, -] */
+void *lev_tryrealloc(lua_State *L, void *block, size_t old, size_t size);
 
 #endif

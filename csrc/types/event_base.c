@@ -106,9 +106,13 @@ static int l_event_base_new_with_config(lua_State *L) {
   return 1;
 }
 
+/* Nothing of Lua's is left to be called, but libevent may have deferred
+ * callbacks that hold bufferevents: it would forget them. */
 void lev_freebase(lev_base *base) {
-  if (!base->lent)
+  if (!base->lent) {
+    event_base_loop(base->ptr, EVLOOP_ONCE | EVLOOP_NONBLOCK);
     event_base_free(base->ptr);
+  }
   base->ptr = NULL;
 }
 

@@ -26,6 +26,9 @@ local function descriptors()
   return n
 end
 
+local file = io.tmpfile()
+local long = ("long "):rep(10000) -- goes into buffers by reference
+
 local function pick(list)
   return list[random(#list)]
 end
@@ -58,7 +61,8 @@ local values = {
     math.maxinteger } end,
   function()
     return pick { "", "r", "w", "rw", "rp", "wp", "rwcpe", "x", "INT", "USR1",
-      "KILL", "nowait", "once", "added", "all", "\0", ("a"):rep(300) }
+      "KILL", "nowait", "once", "added", "all", "\0", ("a"):rep(300),
+      "a\r\nb\n", "now", "finished", "lf", "nodelay", long }
   end,
   function() return callback end,
   function() return callback end,
@@ -66,7 +70,7 @@ local values = {
   function() return { priorities = random(0, 4), avoid = { "epoll" } } end,
   function() return pick(pool) end,
   function() return random(2) == 1 end,
-  function() return io.stdout end,
+  function() return file end,
   function() return coroutine.create(callback) end,
   function() return setmetatable({}, { __gc = callback }) end,
 }
@@ -87,16 +91,54 @@ local limits = {
   end,
 }
 
+local function callbacks()
+  return { read = random(2) == 1 and callback or nil,
+    write = random(2) == 1 and callback or nil,
+    event = random(2) == 1 and callback or nil }
+end
+
+--- Arguments that make sense, by method.
+local sensible = {
+  timer = function() return callback end,
+  defer = function() return callback end,
+  event = function()
+    return pick { -1, pool.r, pool.w }, pick { "", "r", "wp", "rp" }, callback
+  end,
+  signal = function() return pick { "USR1", "USR2", 34 }, callback end,
+  add = function(object)
+    if tostring(object):find "evbuffer" then
+      return pick { "x", long, pick(pool) }
+    end
+    return random() * 0.01
+  end,
+  listener = function()
+    return "127.0.0.1:0", { disabled = random(3) == 1 }, callback
+  end,
+  bufferevent = function()
+    return pick { false, pick(pool), (libevent.socketpair()) } or nil,
+      { defer = random(3) == 1, linger = random(0, 1) }
+  end,
+  connect = function()
+    local ok, address = pcall(function(target)
+      return target:getsockname()
+    end, pick(pool))
+    return ok and address or "unix:/nowhere"
+  end,
+  setcb = function(object)
+    return tostring(object):find "bufferevent" and callbacks() or callback
+  end,
+  add_cb = function() return callback end,
+  enable = function() return "rw" end,
+  write = function() return pick { "x", long, pick(pool) }, "y" end,
+  setwatermark = function() return "rw", random(0, 4), random(4, 20) end,
+  set_timeouts = function() return 0.001, 0.001 end,
+  shutdown = function() return pick { "r", "w", "rw" } end,
+  close = function() return pick { "now", nil } end,
+}
+
 local function guided(object, name)
-  if name == "timer" or name == "defer" then
-    return object, callback
-  elseif name == "event" then
-    return object, pick { -1, pool.r, pool.w }, pick { "", "r", "wp", "rp" },
-      callback
-  elseif name == "signal" then
-    return object, pick { "USR1", "USR2", 34 }, callback
-  elseif name == "add" then
-    return object, random() * 0.01
+  if sensible[name] then
+    return object, sensible[name](object)
   end
   return object, arguments()
 end
@@ -111,6 +153,17 @@ local function names_of(object)
 end
 
 local names = setmetatable({}, { __mode = "k" })
+
+--- Puts objects that a call has returned into the pool; a descriptor that was
+-- given away is nobody's.
+local function keep(ok, ...)
+  for i = 1, ok and select("#", ...) or 0 do
+    local result = select(i, ...)
+    if type(result) == "userdata" and result ~= file then
+      pool[#pool < 60 and #pool + 1 or random(2, #pool)] = result
+    end
+  end
+end
 
 function call()
   local object = #pool > 0 and pick(pool)
@@ -135,12 +188,12 @@ function call()
   if random(50) == 1 and not limits[name] then
     args[1] = pick(values)()
   end
-  local ok, result = pcall(methods[name], table.unpack(args, 1, args.n))
-  if ok and type(result) == "userdata" and #pool < 60 then
-    pool[#pool + 1] = result
-  elseif ok and type(result) == "userdata" then
-    pool[random(2, #pool)] = result
+  local results = table.pack(pcall(methods[name],
+    table.unpack(args, 1, args.n)))
+  if name == "detach" and math.type(results[2]) == "integer" then
+    posix.close(results[2])
   end
+  keep(table.unpack(results, 1, results.n))
   if random(30) == 1 and #pool > 1 then
     table.remove(pool, random(#pool))
   end
@@ -155,6 +208,10 @@ local function seed(n)
   for _ = 1, calls do
     if #pool == 0 or random(100) == 1 then
       pool[#pool + 1] = libevent.event_base()
+    end
+    if random(30) == 1 then
+      keep(pcall(libevent.evbuffer, "x"))
+      keep(pcall(libevent.socketpair))
     end
     call()
   end

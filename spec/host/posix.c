@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +47,40 @@ static int l_socketpair(lua_State *L) {
   return 2;
 }
 
+/* A connection to a port of 127.0.0.1. */
+static int l_connect(lua_State *L) {
+  struct sockaddr_in to = { .sin_family = AF_INET,
+                            .sin_port = htons((uint16_t)arg(L, 1)),
+                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+  int fd = checked(L, socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
+  if (connect(fd, (const struct sockaddr *)&to, sizeof to) != 0) {
+    close(fd);
+    return luaL_error(L, "connect: %s", strerror(errno));
+  }
+  fcntl(fd, F_SETFL, O_NONBLOCK);
+  lua_pushinteger(L, fd);
+  return 1;
+}
+
+/* Closes a connection so that the peer gets a reset. */
+static int l_reset(lua_State *L) {
+  struct linger at_once = { 1, 0 };
+  setsockopt(arg(L, 1), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  checked(L, close(arg(L, 1)), "close");
+  return 0;
+}
+
+static int l_shutdown(lua_State *L) {
+  checked(L, shutdown(arg(L, 1), SHUT_WR), "shutdown");
+  return 0;
+}
+
+/* Sends a byte of urgent data. */
+static int l_urgent(lua_State *L) {
+  checked(L, (int)send(arg(L, 1), "!", 1, MSG_OOB), "send");
+  return 0;
+}
+
 static int l_open(lua_State *L) {
   int flags = O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC;
   lua_pushinteger(
@@ -78,10 +113,12 @@ static int l_write(lua_State *L) {
 static int l_read(lua_State *L) {
   char data[4096];
   ssize_t n = read(arg(L, 1), data, sizeof data);
-  if (n < 0)
+  if (n < 0) {
     lua_pushnil(L);
-  else
-    lua_pushlstring(L, data, (size_t)n);
+    lua_pushinteger(L, errno);
+    return 2;
+  }
+  lua_pushlstring(L, data, (size_t)n);
   return 1;
 }
 
@@ -180,15 +217,28 @@ static int l_rss(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-  { "pipe", l_pipe },     { "socketpair", l_socketpair },
-  { "open", l_open },     { "close", l_close },
-  { "dup", l_dup },       { "write", l_write },
-  { "read", l_read },     { "descriptors", l_descriptors },
-  { "nofile", l_nofile }, { "getpid", l_getpid },
-  { "kill", l_kill },     { "raise", l_raise },
-  { "fork", l_fork },     { "wait", l_wait },
-  { "exit", l_exit },     { "spin", l_spin },
-  { "rss", l_rss },       { "alarm", l_alarm },
+  { "pipe", l_pipe },
+  { "socketpair", l_socketpair },
+  { "open", l_open },
+  { "close", l_close },
+  { "dup", l_dup },
+  { "write", l_write },
+  { "read", l_read },
+  { "descriptors", l_descriptors },
+  { "nofile", l_nofile },
+  { "getpid", l_getpid },
+  { "kill", l_kill },
+  { "raise", l_raise },
+  { "fork", l_fork },
+  { "wait", l_wait },
+  { "exit", l_exit },
+  { "spin", l_spin },
+  { "connect", l_connect },
+  { "reset", l_reset },
+  { "shutdown", l_shutdown },
+  { "urgent", l_urgent },
+  { "rss", l_rss },
+  { "alarm", l_alarm },
   { NULL, NULL },
 };
 

@@ -1,0 +1,45 @@
+/*
+ * Lua strings into libevent's evbuffers and back. Long strings go in by
+ * reference: the buffer points to the string, which the Lua state keeps until
+ * the last buffer lets go of it. Such a buffer must be emptied or freed before
+ * the state is closed.
+ *
+ * What allocates may let a finalizer close the object that has the buffer, so
+ * that object comes along.
+ */
+#ifndef LEV_BYTES_H
+#define LEV_BYTES_H
+
+#include <stdbool.h>
+
+#include <event2/buffer.h>
+
+#include <lua.h>
+
+#include "kernel/object.h"
+
+enum {
+  LEV_LONG = 16384 /* from here on a reference costs less than a copy */
+};
+
+/* Appends the string at an index from an offset on; all of it or, with an
+ * error, nothing. [-0, +0, v] */
+void lev_bytes_add(lua_State *L, const lev_object *owner,
+                   struct evbuffer *buffer, int index, size_t from);
+
+/* Appends a copy of n bytes of another buffer, all or nothing. false if there
+ * is no memory. [-0, +0, -] */
+bool lev_bytes_copy(struct evbuffer *to, struct evbuffer *from, size_t n);
+
+/* Pushes n bytes from an offset on; there must be as many. [-0, +1, v] */
+void lev_bytes_push(lua_State *L, const lev_object *owner,
+                    struct evbuffer *buffer, size_t from, size_t n);
+
+/* Pushes n bytes from the start and removes them. [-0, +1, v] */
+void lev_bytes_take(lua_State *L, const lev_object *owner,
+                    struct evbuffer *buffer, size_t n);
+
+/* Empties a buffer, whether libevent holds its start or not. [-0, +0, -] */
+void lev_bytes_drop(struct evbuffer *buffer);
+
+#endif

@@ -1,0 +1,67 @@
+#include "kernel/descriptor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kernel/state.h"
+
+enum { LEV_BITS = 64 };
+
+static uint64_t bit(int fd) {
+  return UINT64_C(1) << fd % LEV_BITS;
+}
+
+/* Makes room for a number; false if there is no memory. */
+static bool grow(lua_State *L, lev_state *state, size_t word) {
+  size_t words = word < 16 ? 16 : word * 2;
+  uint64_t *moved = lev_tryrealloc(
+      L, state->owned, state->words * sizeof *moved, words * sizeof *moved);
+  if (moved == NULL)
+    return false;
+  memset(moved + state->words, 0, (words - state->words) * sizeof *moved);
+  state->owned = moved;
+  state->words = words;
+  return true;
+}
+
+bool lev_fd_own(lua_State *L, int fd, bool fresh) {
+  lev_state *state = lev_getstate(L);
+  size_t word = (size_t)fd / LEV_BITS;
+  if (state->closed)
+    return true;
+  if (word >= state->words && !grow(L, state, word)) {
+    errno = ENOMEM;
+    return false;
+  }
+  if (!fresh && state->owned[word] & bit(fd)) {
+    errno = EBUSY;
+    return false;
+  }
+  state->owned[word] |= bit(fd);
+  return true;
+}
+
+void lev_fd_disown(lua_State *L, int fd) {
+  lev_state *state = lev_getstate(L);
+  size_t word = (size_t)fd / LEV_BITS;
+  if (word < state->words)
+    state->owned[word] &= ~bit(fd);
+}
+
+void lev_fd_close(lua_State *L, int fd) {
+  int code = errno;
+  lev_fd_disown(L, fd);
+  close(fd);
+  errno = code;
+}
+
+bool lev_fd_prepare(int fd) {
+  int flags = fcntl(fd, F_GETFL);
+  int own = fcntl(fd, F_GETFD);
+  return flags >= 0 && own >= 0 &&
+         (flags & O_NONBLOCK || fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0) &&
+         (own & FD_CLOEXEC || fcntl(fd, F_SETFD, own | FD_CLOEXEC) == 0);
+}

@@ -1,0 +1,347 @@
+/* Writing to a bufferevent and reading from it. */
+
+#include <errno.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "kernel/bytes.h"
+#include "kernel/callback.h"
+#include "kernel/convert.h"
+#include "kernel/pin.h"
+#include "kernel/result.h"
+#include "types/bufferevent.h"
+
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0 /* SIGPIPE is ignored anyway: see process.h */
+#endif
+
+enum { LEV_PARTS = 16 }; /* strings that one system call sends */
+
+/* Whether bytes may go to the socket past the output. */
+static bool direct(const lev_bufferevent *self) {
+  return self->fd >= 0 && !self->connecting && lev_unsent(self) == 0 &&
+         (self->output == NULL || self->output->entry == NULL) &&
+         bufferevent_get_enabled(self->ptr) & EV_WRITE;
+}
+
+static bool arestrings(lua_State *L, int first, int last) {
+  for (int arg = first; arg <= last; arg++) {
+    if (lua_type(L, arg) != LUA_TSTRING)
+      return false;
+  }
+  return true;
+}
+
+/* Gives strings to the socket; returns how many bytes it took. An error is
+ * kept for the event callback: libevent will meet it, or another that follows
+ * from it, when it tries to send the rest. */
+static size_t sendstrings(lua_State *L, lev_bufferevent *self, int first,
+                          int last) {
+  struct iovec parts[LEV_PARTS];
+  struct msghdr message = { .msg_iov = parts };
+  for (int arg = first; arg <= last; arg++) {
+    size_t length;
+    const char *data = lua_tolstring(L, arg, &length);
+    parts[message.msg_iovlen++] =
+        (struct iovec){ (void *)(uintptr_t)data, length };
+  }
+  ssize_t n =
+      message.msg_iovlen == 1
+          ? send(self->fd, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL)
+          : sendmsg(self->fd, &message, MSG_NOSIGNAL);
+  if (n < 0 && errno != EAGAIN && errno != EINTR && errno != ENOBUFS)
+    self->error = errno;
+  return n > 0 ? (size_t)n : 0;
+}
+
+/* Makes sure that libevent sends what has just come into an empty output: it
+ * does not tell if it could not watch the socket. */
+static bool arm(const lev_bufferevent *self) {
+  errno = 0;
+  return self->fd < 0 || self->connecting ||
+         !(bufferevent_get_enabled(self->ptr) & EV_WRITE) ||
+         bufferevent_enable(self->ptr, EV_WRITE) == 0;
+}
+
+/* Queues what is left of the strings behind the n bytes that were sent. If
+ * memory runs out in the middle, nothing more may follow. */
+static void queuerest(lua_State *L, lev_bufferevent *self, int first, int last,
+                      size_t n) {
+  struct evbuffer *output = bufferevent_get_output(self->ptr);
+  bool was = self->broken;
+  self->broken = n > 0 || first < last;
+  for (int arg = first; arg <= last; arg++) {
+    size_t length = lua_rawlen(L, arg);
+    if (n < length)
+      lev_bytes_add(L, &self->head, output, arg, n);
+    n -= n < length ? n : length;
+  }
+  self->broken = was;
+}
+
+/* Writes strings at once as far as the socket takes them. */
+static void writestrings(lua_State *L, lev_bufferevent *self, int first,
+                         int last) {
+  size_t total = 0;
+  for (int arg = first; arg <= last; arg++)
+    total += lua_rawlen(L, arg);
+  size_t n = total > 0 ? sendstrings(L, self, first, last) : 0;
+  if (n < total)
+    queuerest(L, self, first, last, n);
+}
+
+/* Writes what another buffer holds at once as far as the socket takes it, and
+ * queues the rest. */
+static void writebuffer(lev_bufferevent *self, lev_evbuffer *source) {
+  size_t length = evbuffer_get_length(source->ptr);
+  if (length > 0 &&
+      evbuffer_write_atmost(source->ptr, self->fd, INT32_MAX) < 0 &&
+      errno != EAGAIN && errno != EINTR)
+    self->error = errno;
+  evbuffer_add_buffer(bufferevent_get_output(self->ptr), source->ptr);
+}
+
+/* Hands the arguments from 2 on over, to the socket or to the output. */
+static void hand(lua_State *L, lev_bufferevent *self) {
+  int last = lua_gettop(L);
+  bool strings = arestrings(L, 2, last) && last - 1 <= LEV_PARTS;
+  if (last < 2)
+    return;
+  if (direct(self) && strings)
+    writestrings(L, self, 2, last);
+  else if (direct(self) && last == 2)
+    writebuffer(self, lua_touserdata(L, 2));
+  else
+    lev_addbytes(L, &self->head, bufferevent_get_output(self->ptr), 2);
+}
+
+/* Tells the change callbacks of the output, if it has any. */
+static void tell(lua_State *L, lev_bufferevent *self) {
+  if (self->output != NULL && self->output->entry != NULL) {
+    lua_getiuservalue(L, 1, LEV_UV_OUTPUT);
+    lev_evbuffer_changed(L, self->output, lua_gettop(L));
+    lua_pop(L, 1);
+  }
+}
+
+/***
+Writes: to the socket at once as far as nothing is queued and it takes it, the
+rest when it can. Wraps `bufferevent_write` and `bufferevent_write_buffer`.
+@function bufferevent:write
+@param ... string|number|table|libevent.evbuffer Strings, lists of strings, and
+buffers, which are emptied.
+@return integer? pending Bytes that are queued now; 0 if all is on its way.
+@return string? message
+@return integer? code `EPIPE` after shutdown or an error: nothing is accepted
+any more.
+*/
+int l_bufferevent_write(lua_State *L) {
+  lev_bufferevent *self = lev_bufferevent_self(L);
+  lev_checkbytes(L, 2, bufferevent_get_output(self->ptr));
+  lev_stillopen(L, &self->head);
+  if (self->broken || self->shut)
+    return lev_failure(L, "write", EPIPE);
+  if (self->head.slot == 0)
+    lev_pin(L, &self->head, 1);
+  bool empty = lev_unsent(self) == 0;
+  hand(L, self);
+  size_t left = lev_unsent(self);
+  bool armed = !empty || left == 0 || self->pair || arm(self);
+  int code = errno;
+  if (!armed)
+    lev_bytes_drop(bufferevent_get_output(self->ptr));
+  if (left == 0 && self->called & EV_WRITE && !self->pair)
+    lev_bufferevent_trigger(self, EV_WRITE);
+  lev_evbuffer_argschanged(L, 2);
+  if (self->head.open)
+    tell(L, self);
+  lev_bufferevent_settle(L, self);
+  if (!armed)
+    return lev_failure(L, "write", code);
+  lua_pushinteger(L, (lua_Integer)(self->head.open ? lev_unsent(self) : 0));
+  return 1;
+}
+
+void lev_bufferevent_taken(lua_State *L, lev_bufferevent *self) {
+  if (self->full)
+    lev_bufferevent_watermark(self);
+  if (self->pair)
+    lev_bufferevent_settle(L, self);
+  if (self->input != NULL && self->input->entry != NULL) {
+    lua_getiuservalue(L, 1, LEV_UV_INPUT);
+    lev_evbuffer_changed(L, self->input, lua_gettop(L));
+    lua_pop(L, 1);
+  }
+}
+
+/***
+Removes bytes from the input and returns them. Wraps `bufferevent_read`.
+@function bufferevent:read
+@param n? integer At most so many; all by default.
+@return string? bytes nil if there are none.
+*/
+int l_bufferevent_read(lua_State *L) {
+  lev_bufferevent *self = lev_bufferevent_self(L);
+  struct evbuffer *input = bufferevent_get_input(self->ptr);
+  size_t length = evbuffer_get_length(input);
+  size_t n = lev_optcount(L, 2, length);
+  if (length == 0 &&
+      (n > 0 || lua_isnoneornil(L, 2) || lua_tointeger(L, 2) > 0)) {
+    lua_pushnil(L);
+    return 1;
+  }
+  lev_bytes_take(L, &self->head, input, n);
+  if (self->full || self->pair || self->input != NULL)
+    lev_bufferevent_taken(L, self);
+  return 1;
+}
+
+/* Changes of the views by their own methods. The owner is at an index. */
+
+static void inputchanged(lua_State *L, lev_object *owner, int index) {
+  lev_bufferevent *self = (lev_bufferevent *)owner;
+  if (!owner->open)
+    return;
+  if (self->full)
+    lev_bufferevent_watermark(self);
+  if (self->pair)
+    lev_pair_hold(L, self, index);
+  else if (owner->slot == 0 && owner->type->pending(owner))
+    lev_pin(L, owner, index);
+  else
+    lev_unpinidle(L, owner);
+}
+
+static const lev_evbufferview input_view = {
+  .cannot_add = "the input of a bufferevent can only be taken from",
+  .uservalue = LEV_UV_INPUT,
+  .changed = inputchanged,
+};
+
+static const lev_evbufferview output_view = {
+  .cannot_take = "the output of a bufferevent can only be added to",
+  .uservalue = LEV_UV_OUTPUT,
+  .changed = inputchanged,
+};
+
+/* Pushes the view that is a user value of the object at 1, made when it is
+ * asked for first. */
+static int pushview(lua_State *L, lev_bufferevent *self, lev_evbuffer **view,
+                    struct evbuffer *buffer, const lev_evbufferview *kind) {
+  lua_settop(L, 1);
+  if (*view != NULL && (*view)->head.open) {
+    lua_getiuservalue(L, 1, kind->uservalue);
+    return 1;
+  }
+  lev_evbuffer *made = lev_evbuffer_view(L, 1, buffer, kind);
+  if (!self->head.open) /* by a finalizer */
+    lev_close(L, &made->head);
+  lev_stillopen(L, &self->head);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, 1, kind->uservalue);
+  *view = made;
+  return 1;
+}
+
+/***
+Returns the input, to look at it and take from it. Wraps
+`bufferevent_get_input`.
+@function bufferevent:input
+@return libevent.evbuffer input
+*/
+int l_bufferevent_get_input(lua_State *L) {
+  lev_bufferevent *self = lev_bufferevent_self(L);
+  return pushview(L, self, &self->input, bufferevent_get_input(self->ptr),
+                  &input_view);
+}
+
+/***
+Returns the output, whose length is what is queued. What is added to it is sent
+a turn later; @{bufferevent:write} does it at once. Wraps
+`bufferevent_get_output`.
+@function bufferevent:output
+@return libevent.evbuffer output
+*/
+int l_bufferevent_get_output(lua_State *L) {
+  lev_bufferevent *self = lev_bufferevent_self(L);
+  return pushview(L, self, &self->output, bufferevent_get_output(self->ptr),
+                  &output_view);
+}
+
+/***
+Moves what a pair has to move, even past the watermarks; sockets need none of
+it. Wraps `bufferevent_flush`.
+@function bufferevent:flush
+@param letters string `"r"`, `"w"` or both.
+@param mode? string `"normal"`, `"flush"`, the default, or `"finished"`: the
+other end is told of the end, too.
+@return boolean? ok
+@return string? message
+@return integer? code `EPIPE` if the other end is closed.
+*/
+int l_bufferevent_flush(lua_State *L) {
+  static const char *const names[] = { "normal", "flush", "finished", NULL };
+  static const enum bufferevent_flush_mode modes[] = { BEV_NORMAL, BEV_FLUSH,
+                                                       BEV_FINISHED };
+  lev_bufferevent *self = lev_bufferevent_self(L);
+  short what = lev_checkmask(L, 2, "rw");
+  int mode = luaL_checkoption(L, 3, "flush", names);
+  if (bufferevent_flush(self->ptr, what, modes[mode]) < 0)
+    return lev_failure(L, "flush", EPIPE);
+  if (what & EV_READ)
+    lev_bufferevent_watermark(self);
+  lev_bufferevent_settle(L, self);
+  return lev_result(L, 1, "flush");
+}
+
+/***
+Ends what this side sends, once all of it is sent: the peer reads it, and then
+the end. Reading goes on. `"r"` ends the reading.
+@function bufferevent:shutdown
+@param how string `"r"`, `"w"` or `"rw"`.
+@return boolean? ok
+@return string? message
+@return integer? code An errno value, `ENOTCONN` without a connection.
+*/
+int l_bufferevent_shutdown(lua_State *L) {
+  static const char *const letters[] = { "r", "w", "rw", NULL };
+  lev_bufferevent *self = lev_bufferevent_self(L);
+  int how = luaL_checkoption(L, 2, NULL, letters);
+  bool ok = true;
+  if (self->pair) {
+    if (how >= 1)
+      ok = bufferevent_flush(self->ptr, EV_WRITE, BEV_FINISHED) >= 0;
+  } else if (self->fd < 0 || self->connecting) {
+    errno = ENOTCONN;
+    return lev_result(L, 0, "shutdown");
+  } else {
+    if (how != 1)
+      ok = shutdown(self->fd, SHUT_RD) == 0;
+    if (how >= 1 && lev_unsent(self) == 0)
+      ok = lev_bufferevent_shut(self) && ok;
+  }
+  int code = errno;
+  if (how >= 1)
+    self->shut = true;
+  lev_bufferevent_settle(L, self);
+  errno = code;
+  return lev_result(L, ok, "shutdown");
+}
+
+/***
+Calls the read or write callback soon, whatever the watermarks say. Wraps
+`bufferevent_trigger`, deferred.
+@function bufferevent:trigger
+@param letters string `"r"`, `"w"` or both.
+*/
+int l_bufferevent_trigger(lua_State *L) {
+  lev_bufferevent *self = lev_bufferevent_self(L);
+  short what = lev_checkmask(L, 2, "rw");
+  if (self->pair)
+    lev_pair_hold(L, self, 1);
+  else if (self->head.slot == 0)
+    lev_pin(L, &self->head, 1);
+  lev_bufferevent_trigger(self, what);
+  return 0;
+}

@@ -1,0 +1,205 @@
+/* Bufferevents of sockets: made, connected, and given away. */
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "kernel/address.h"
+#include "kernel/bytes.h"
+#include "kernel/convert.h"
+#include "kernel/descriptor.h"
+#include "kernel/pin.h"
+#include "kernel/result.h"
+#include "types/bufferevent.h"
+#include "types/socket.h"
+
+/***
+Creates a bufferevent. It takes the socket over; without one it gets its
+descriptor from @{bufferevent:connect}. Wraps `bufferevent_socket_new`.
+@function event_base:bufferevent
+@param socket? libevent.socket
+@param options? table Any of:
+- `linger`: seconds without progress that a close waits for, 5 by default; 0
+  drops what is not sent;
+- `defer`: boolean, call back from the loop itself, never from within what
+  libevent does.
+@return libevent.bufferevent bufferevent
+*/
+int l_bufferevent_socket_new(lua_State *L) {
+  static const char *const names[] = { "linger", "defer", NULL };
+  lev_base *base = lev_self(L, &lev_event_base);
+  lev_socket *socket =
+      lua_isnoneornil(L, 2) ? NULL : lev_check(L, 2, &lev_socket_type);
+  lev_checkoptions(L, 3, names);
+  bool defer = lev_optboolean(L, 3, "defer", false);
+  double linger = lev_optseconds(L, 3, "linger", 5);
+  lev_bufferevent *self = lev_new(L, 1, &lev_bufferevent_type);
+  if (socket != NULL && !socket->head.open) /* by a finalizer */
+    return luaL_argerror(L, 2, "attempt to use a closed socket");
+  struct bufferevent *ptr =
+      bufferevent_socket_new(base->ptr, socket != NULL ? socket->fd : -1,
+                             defer ? BEV_OPT_DEFER_CALLBACKS : 0);
+  if (ptr == NULL)
+    return luaL_error(L, "not enough memory");
+  self->linger = linger;
+  lev_bufferevent_open(self, ptr,
+                       socket != NULL ? lev_socket_take(L, socket) : -1);
+  return 1;
+}
+
+/* Raises unless the bufferevent is one that has no descriptor yet. */
+static lev_bufferevent *checkempty(lua_State *L) {
+  lev_bufferevent *self = lev_bufferevent_self(L);
+  if (self->pair)
+    luaL_error(L, "an end of a pair takes no socket");
+  if (self->fd >= 0)
+    luaL_error(L, "the bufferevent has a socket already");
+  return self;
+}
+
+/* Starts to connect; the result comes as an event. */
+static int start(lev_bufferevent *self, const lev_address *a) {
+  int on = 1;
+  if (lev_family(a) != AF_UNIX)
+    setsockopt(self->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  int failed =
+      connect(self->fd, (const struct sockaddr *)&a->storage, a->length);
+  self->error = failed && errno != EINPROGRESS && errno != EINTR ? errno : 0;
+  self->connecting = true;
+  lev_bufferevent_sync(self);
+  errno = 0;
+  bufferevent_setfd(self->ptr, self->fd);
+  if (self->error == 0)
+    return bufferevent_socket_connect(self->ptr, NULL, 0);
+  bufferevent_disable(self->ptr, EV_WRITE);
+  bufferevent_trigger_event(self->ptr, BEV_EVENT_ERROR,
+                            BEV_TRIG_DEFER_CALLBACKS);
+  return 0;
+}
+
+/***
+Connects to an address. The event callback gets `"connected"`, or `"error"` with
+the reason; what is written before is sent then. The write timeout holds for
+connecting, too. Wraps `bufferevent_socket_connect`.
+@function bufferevent:connect
+@param address string Such as `"127.0.0.1:80"`, `"[::1]:80"` or
+`"unix:/run/app.sock"`.
+@return boolean? ok
+@return string? message
+@return integer? code An errno value: there is no descriptor left.
+*/
+int l_bufferevent_socket_connect(lua_State *L) {
+  lev_address a;
+  lev_bufferevent *self = checkempty(L);
+  lev_checkaddress(L, 2, &a);
+  lev_pin(L, &self->head, 1);
+  int fd = socket(lev_family(&a), SOCK_STREAM, 0);
+  if (fd >= 0 && (!lev_fd_prepare(fd) || !lev_fd_own(L, fd, true))) {
+    int code = errno;
+    close(fd);
+    errno = code;
+    fd = -1;
+  }
+  self->fd = fd;
+  bool ok = fd >= 0 && start(self, &a) == 0;
+  int code = errno;
+  if (!ok && fd >= 0) {
+    self->connecting = false;
+    bufferevent_setfd(self->ptr, -1);
+    lev_fd_close(L, fd);
+    self->fd = -1;
+  }
+  lev_bufferevent_settle(L, self);
+  errno = code;
+  return lev_result(L, ok, "connect");
+}
+
+/***
+Takes a socket over where there is none yet. Wraps `bufferevent_setfd`.
+@function bufferevent:setfd
+@param socket libevent.socket
+*/
+int l_bufferevent_setfd(lua_State *L) {
+  lev_bufferevent *self = checkempty(L);
+  lev_socket *socket = lev_check(L, 2, &lev_socket_type);
+  self->fd = lev_socket_take(L, socket);
+  bufferevent_setfd(self->ptr, self->fd);
+  lev_bufferevent_settle(L, self);
+  return 0;
+}
+
+/***
+Returns the descriptor, which the bufferevent keeps. Wraps `bufferevent_getfd`.
+@function bufferevent:fd
+@return integer? fd nil if it has none.
+*/
+int l_bufferevent_getfd(lua_State *L) {
+  lev_bufferevent *self = lev_bufferevent_self(L);
+  if (self->fd >= 0)
+    lua_pushinteger(L, self->fd);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+/***
+Gives the connection away as a socket and closes the bufferevent.
+@function bufferevent:detach
+@return libevent.socket? socket
+@return string? input What was read already and nobody has taken; the message
+where the first is nil.
+@return integer? code `EBUSY` while output is queued, `ENOTCONN` without a
+connection.
+*/
+int l_bufferevent_detach(lua_State *L) {
+  lev_bufferevent *self = lev_bufferevent_self(L);
+  if (self->fd < 0 || self->connecting)
+    return lev_failure(L, "detach", ENOTCONN);
+  if (lev_unsent(self) > 0)
+    return lev_failure(L, "detach", EBUSY);
+  lua_settop(L, 1);
+  lev_socket *socket = lev_new(L, 0, &lev_socket_type);
+  struct evbuffer *input = bufferevent_get_input(self->ptr);
+  size_t length = evbuffer_get_length(input);
+  if (length > 0)
+    lev_bytes_take(L, &self->head, input, length);
+  else
+    lua_pushnil(L);
+  lev_stillopen(L, &self->head);
+  int fd = self->fd;
+  self->fd = -1;
+  bufferevent_setfd(self->ptr, -1);
+  lev_socket_open(L, socket, fd);
+  lev_close(L, &self->head);
+  return 2;
+}
+
+/* Pushes the address of one side. */
+static int pushname(lua_State *L, bool peer) {
+  lev_bufferevent *self = lev_bufferevent_self(L);
+  return lev_pushname(L, self->fd, peer);
+}
+
+/***
+Returns the address of this side.
+@function bufferevent:getsockname
+@return string? address
+@return string? message
+@return integer? code An errno value.
+*/
+int l_bufferevent_getsockname(lua_State *L) {
+  return pushname(L, false);
+}
+
+/***
+Returns the address of the other side.
+@function bufferevent:getpeername
+@return string? address
+@return string? message
+@return integer? code An errno value.
+*/
+int l_bufferevent_getpeername(lua_State *L) {
+  return pushname(L, true);
+}

@@ -1,0 +1,121 @@
+/* Looking for bytes and lines in an evbuffer. */
+
+#include <string.h>
+
+#include "kernel/bytes.h"
+#include "kernel/convert.h"
+#include "types/evbuffer.h"
+
+/* A position from 1 on, from the end if negative, as Lua counts; 0 for one
+ * before the start. [-0, +0, v] */
+static size_t optposition(lua_State *L, int arg, lua_Integer absent,
+                          size_t length) {
+  lua_Integer at = luaL_optinteger(L, arg, absent);
+  if (at < 0)
+    at = -(lua_Unsigned)at > length ? 0 : (lua_Integer)length + at + 1;
+  return (size_t)at;
+}
+
+/* The offset of such a position. [-0, +0, v] */
+static size_t optoffset(lua_State *L, int arg, size_t length) {
+  size_t at = optposition(L, arg, 1, length);
+  return at > 0 ? at - 1 : 0;
+}
+
+/* Pushes where n bytes stand that begin at an offset. */
+static int pushplace(lua_State *L, ev_ssize_t at, size_t n) {
+  lua_pushinteger(L, at + 1);
+  lua_pushinteger(L, at + (lua_Integer)n);
+  return 2;
+}
+
+static int nothing(lua_State *L) {
+  lua_pushnil(L);
+  return 1;
+}
+
+/***
+Looks for a string. Wraps `evbuffer_search_range`.
+@function evbuffer:search
+@param what string
+@param init? integer Where to begin, as in `string.find`: 1 by default, from
+the end if negative.
+@param last? integer Where the string must end at the latest; -1 by default.
+@return integer? first Where it begins, or nil if it is not there.
+@return integer? last Where it ends.
+*/
+int l_evbuffer_search(lua_State *L) {
+  size_t n;
+  struct evbuffer_ptr from, to;
+  lev_evbuffer *self = lev_checksource(L, 1);
+  const char *what = luaL_checklstring(L, 2, &n);
+  size_t length = evbuffer_get_length(self->ptr);
+  size_t init = optoffset(L, 3, length);
+  size_t end = optposition(L, 4, -1, length);
+  if (end > length)
+    end = length;
+  if (init > end || n > end - init)
+    return nothing(L);
+  if (n == 0)
+    return pushplace(L, (ev_ssize_t)init, 0);
+  evbuffer_ptr_set(self->ptr, &from, init, EVBUFFER_PTR_SET);
+  evbuffer_ptr_set(self->ptr, &to, end, EVBUFFER_PTR_SET);
+  from = evbuffer_search_range(self->ptr, what, n, &from,
+                               end < length ? &to : NULL);
+  return from.pos < 0 ? nothing(L) : pushplace(L, from.pos, n);
+}
+
+static const char *const eols[] = {
+  "any", "crlf", "crlf_strict", "lf", "nul", NULL,
+};
+
+static const enum evbuffer_eol_style styles[] = {
+  EVBUFFER_EOL_ANY, EVBUFFER_EOL_CRLF, EVBUFFER_EOL_CRLF_STRICT,
+  EVBUFFER_EOL_LF,  EVBUFFER_EOL_NUL,
+};
+
+/***
+Looks for the end of a line. Wraps `evbuffer_search_eol`.
+@function evbuffer:search_eol
+@param eol? string `"crlf"` is LF with or without CR before it, the default;
+`"crlf_strict"` CR and LF; `"lf"`; `"nul"` a zero byte; `"any"` any number of
+CR and LF.
+@param init? integer Where to begin; 1 by default, from the end if negative.
+@return integer? first Where the end of the line begins, or nil if it is not
+there.
+@return integer? last Where it ends.
+*/
+int l_evbuffer_search_eol(lua_State *L) {
+  size_t n;
+  struct evbuffer_ptr at;
+  lev_evbuffer *self = lev_checksource(L, 1);
+  enum evbuffer_eol_style style = styles[luaL_checkoption(L, 2, "crlf", eols)];
+  size_t length = evbuffer_get_length(self->ptr);
+  size_t init = optoffset(L, 3, length);
+  if (init >= length)
+    return nothing(L);
+  evbuffer_ptr_set(self->ptr, &at, init, EVBUFFER_PTR_SET);
+  at = evbuffer_search_eol(self->ptr, &at, &n, style);
+  return at.pos < 0 ? nothing(L) : pushplace(L, at.pos, n);
+}
+
+/***
+Removes the first line and returns it without its end. Wraps
+`evbuffer_readln`.
+@function evbuffer:readln
+@param eol? string As for @{evbuffer:search_eol}; `"crlf"` by default.
+@return string? line nil if no line is complete.
+*/
+int l_evbuffer_readln(lua_State *L) {
+  size_t n;
+  lev_evbuffer *self = lev_checksource(L, 1);
+  enum evbuffer_eol_style style = styles[luaL_checkoption(L, 2, "crlf", eols)];
+  struct evbuffer_ptr at = evbuffer_search_eol(self->ptr, NULL, &n, style);
+  if (at.pos < 0)
+    return nothing(L);
+  lev_bytes_push(L, &self->head, self->ptr, 0, (size_t)at.pos);
+  lev_stillopen(L, &self->head);
+  evbuffer_drain(self->ptr, (size_t)at.pos + n);
+  lev_evbuffer_changed(L, self, 1);
+  return 1;
+}

@@ -1,0 +1,24 @@
+#ifndef LEV_TYPES_SOCKET_H
+#define LEV_TYPES_SOCKET_H
+
+#include "kernel/object.h"
+
+typedef struct lev_socket {
+  lev_object head;
+  int fd;
+} lev_socket;
+
+extern const lev_type lev_socket_type;
+
+/* Gives a new socket a descriptor that the system has just made; false, and
+ * the descriptor is closed, if there is no memory. [-0, +0, -] */
+bool lev_socket_open(lua_State *L, lev_socket *self, int fd);
+
+/* Takes the descriptor out of an open socket, which is closed then. The
+ * descriptor stays owned: by the caller. [-0, +0, -] */
+int lev_socket_take(lua_State *L, lev_socket *self);
+
+/* Shuts down sides of a connection given as letters. [-0, +0, v] */
+int lev_checkhow(lua_State *L, int arg);
+
+#endif
