@@ -81,6 +81,11 @@ void lev_bufferevent_trigger(lev_bufferevent *self, short what);
  * what it has deferred for them. [-0, +0, m] */
 void lev_pair_hold(lua_State *L, lev_bufferevent *self, int index);
 
+/* Whether the other end of a pair is closed. [-0, +0, -] */
+static inline bool lev_pair_isalone(const lev_bufferevent *self) {
+  return self->pair && !self->partner->head.open;
+}
+
 /* Closing: see bufferevent_close.c. */
 bool lev_bufferevent_linger(lua_State *L, lev_object *self);
 void lev_bufferevent_due(const lev_frame *f, lev_object *self);

@@ -18,6 +18,13 @@ static void letgo(lev_bufferevent *self) {
   }
 }
 
+/* libevent calls the reading end of a pair when the other end flushes nothing,
+ * too. */
+static bool isvain(const lev_bufferevent *self) {
+  return self->pair && !(self->deferred & EV_READ) &&
+         evbuffer_get_length(bufferevent_get_input(self->ptr)) == 0;
+}
+
 static void on_read(struct bufferevent *ptr, void *arg) {
   lev_bufferevent *self = arg;
   lev_frame f;
@@ -26,8 +33,9 @@ static void on_read(struct bufferevent *ptr, void *arg) {
     lev_lingering_read(self);
     return;
   }
+  bool vain = isvain(self);
   self->deferred &= ~EV_READ;
-  if (self->head.slot != 0 && self->called & EV_READ &&
+  if (!vain && self->head.slot != 0 && self->called & EV_READ &&
       lev_enter(&f, &self->head, LEV_UV_READ))
     lev_leave(&f, &self->head, 0);
   else

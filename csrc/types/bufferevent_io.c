@@ -133,14 +133,14 @@ rest when it can. Wraps `bufferevent_write` and `bufferevent_write_buffer`.
 buffers, which are emptied.
 @return integer? pending Bytes that are queued now; 0 if all is on its way.
 @return string? message
-@return integer? code `EPIPE` after shutdown or an error: nothing is accepted
-any more.
+@return integer? code `EPIPE` after shutdown or an error, and for a pair whose
+other end is closed: nothing is accepted any more.
 */
 int l_bufferevent_write(lua_State *L) {
   lev_bufferevent *self = lev_bufferevent_self(L);
   lev_checkbytes(L, 2, bufferevent_get_output(self->ptr));
   lev_stillopen(L, &self->head);
-  if (self->broken || self->shut)
+  if (self->broken || self->shut || lev_pair_isalone(self))
     return lev_failure(L, "write", EPIPE);
   if (self->head.slot == 0)
     lev_pin(L, &self->head, 1);
@@ -287,7 +287,8 @@ int l_bufferevent_flush(lua_State *L) {
   lev_bufferevent *self = lev_bufferevent_self(L);
   short what = lev_checkmask(L, 2, "rw");
   int mode = luaL_checkoption(L, 3, "flush", names);
-  if (bufferevent_flush(self->ptr, what, modes[mode]) < 0)
+  if (lev_pair_isalone(self) ||
+      bufferevent_flush(self->ptr, what, modes[mode]) < 0)
     return lev_failure(L, "flush", EPIPE);
   if (what & EV_READ)
     lev_bufferevent_watermark(self);

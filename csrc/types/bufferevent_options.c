@@ -10,7 +10,8 @@
 /* A number of bytes, 0 by default. [-0, +0, v] */
 static size_t optbytes(lua_State *L, int arg) {
   lua_Integer n = luaL_optinteger(L, arg, 0);
-  luaL_argcheck(L, n >= 0, arg, "a number of bytes expected");
+  luaL_argcheck(L, n >= 0 && n <= (lua_Integer)1 << 48, arg,
+                "a number of bytes expected");
   return (size_t)n;
 }
 
