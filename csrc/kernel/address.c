@@ -35,7 +35,7 @@ static const char *parseunix(const char *path, size_t length, lev_address *a) {
   bool abstract = length > 0 && path[0] == '@';
   if (length == 0)
     return "a path is missing behind unix:";
-  if (length >= sizeof un->sun_path)
+  if (length > sizeof un->sun_path - !abstract)
     return "the path of a unix socket is too long";
   if (!abstract && memchr(path, '\0', length) != NULL)
     return "the path of a unix socket contains zeros";
@@ -48,19 +48,19 @@ static const char *parseunix(const char *path, size_t length, lev_address *a) {
   return NULL;
 }
 
-/* Decimal digits alone, from 0 to 65535; -1 for anything else. */
-static int parseport(const char *text) {
-  int port = 0;
+/* Decimal digits alone, from 0 to 'most'; -1 for anything else. */
+static int64_t parsenumber(const char *text, int64_t most) {
+  int64_t number = 0;
   if (*text == '\0')
     return -1;
   for (; *text != '\0'; text++) {
     if (*text < '0' || *text > '9')
       return -1;
-    port = port * 10 + (*text - '0');
-    if (port > 65535)
+    number = number * 10 + (*text - '0');
+    if (number > most)
       return -1;
   }
-  return port;
+  return number;
 }
 
 static const char *parsev6(char *host, int port, lev_address *a) {
@@ -68,7 +68,7 @@ static const char *parsev6(char *host, int port, lev_address *a) {
   char *scope = strchr(host, '%');
   if (scope != NULL) {
     *scope++ = '\0';
-    int number = parseport(scope);
+    int64_t number = parsenumber(scope, UINT32_MAX);
     in6->sin6_scope_id = number > 0 ? (uint32_t)number : if_nametoindex(scope);
     if (in6->sin6_scope_id == 0)
       return "no such network interface";
@@ -97,15 +97,19 @@ const char *lev_parseaddress(const char *text, size_t length, lev_address *a) {
   memset(a, 0, sizeof *a);
   if (length >= PREFIX && memcmp(text, unix_prefix, PREFIX) == 0)
     return parseunix(text + PREFIX, length - PREFIX, a);
-  if (length >= sizeof host || memchr(text, '\0', length) != NULL)
-    return "not an address";
+  if (memchr(text, '\0', length) != NULL)
+    return "it contains zeros";
+  if (length >= sizeof host)
+    return "it is too long";
   memcpy(host, text, length);
   host[length] = '\0';
   char *colon = strrchr(host, ':');
   char *end = host[0] == '[' ? strchr(host, ']') : colon;
-  if (colon == NULL || end == NULL || (host[0] == '[' && colon != end + 1))
+  if (host[0] == '[' && (end == NULL || (end[1] != ':' && end[1] != '\0')))
+    return "the brackets enclose no address, as in [::1]:80";
+  if (colon == NULL || (host[0] == '[' && colon != end + 1))
     return "a port is missing, as in 127.0.0.1:80 or [::1]:80";
-  int port = parseport(colon + 1);
+  int port = (int)parsenumber(colon + 1, 65535);
   if (port < 0)
     return "the port is no number from 0 to 65535";
   *end = '\0';

@@ -8,6 +8,8 @@
 
 #include <event2/event.h>
 
+#include "kernel/object.h"
+
 static const struct {
   char letter;
   short event;
@@ -53,6 +55,11 @@ int lev_checkint(lua_State *L, int arg, int least, int most) {
 }
 
 int lev_checkfd(lua_State *L, int arg) {
+  const lev_object *object = lev_testany(L, arg);
+  if (object != NULL && object->type->fd != NULL) {
+    lev_check(L, arg, object->type);
+    return object->type->fd(object);
+  }
   luaL_Stream *file = luaL_testudata(L, arg, LUA_FILEHANDLE);
   if (file == NULL)
     return lev_checkint(L, arg, -1, INT_MAX);

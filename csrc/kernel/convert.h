@@ -23,7 +23,8 @@ double lev_seconds(const struct timeval *tv);
 /* An integer within bounds. [-0, +0, v] */
 int lev_checkint(lua_State *L, int arg, int least, int most);
 
-/* A descriptor, or an open file of the io library. [-0, +0, v] */
+/* A descriptor, an open file of the io library, or an object that has a
+ * descriptor. [-0, +0, v] */
 int lev_checkfd(lua_State *L, int arg);
 
 /* A set of events as letters, each one of 'allowed': r read, w write, c closed,

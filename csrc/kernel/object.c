@@ -34,6 +34,18 @@ void *lev_test(lua_State *L, int index, const lev_type *type) {
   return same ? self : NULL;
 }
 
+/* Every metatable of ours has a field of this key. */
+static const char object_key = 0;
+
+lev_object *lev_testany(lua_State *L, int index) {
+  lev_object *self = lua_touserdata(L, index);
+  if (self == NULL || !lua_getmetatable(L, index))
+    return NULL;
+  bool ours = lua_rawgetp(L, -1, &object_key) != LUA_TNIL;
+  lua_pop(L, 2);
+  return ours ? self : NULL;
+}
+
 /* A plain object is not told that its base closes, so look there too. */
 static bool isopen(const lev_object *self) {
   return self->open && (self->base == NULL || self->base->head.open);
@@ -293,12 +305,14 @@ void lev_register(lua_State *L, int module, const lev_type *type) {
     { NULL, NULL },
   };
   module = lua_absindex(L, module);
-  lua_createtable(L, 0, 7);
+  lua_createtable(L, 0, 8);
   int metatable = lua_gettop(L);
   lua_pushstring(L, type->name);
   lua_setfield(L, metatable, "__name");
   lua_pushboolean(L, 0);
   lua_setfield(L, metatable, "__metatable");
+  lua_pushboolean(L, 1);
+  lua_rawsetp(L, metatable, &object_key);
   lua_pushvalue(L, metatable);
   luaL_setfuncs(L, metamethods, 1);
   if (type->metamethods != NULL) {

@@ -95,6 +95,10 @@ void lev_stillopen(lua_State *L, const lev_object *self);
  * closed, else NULL. [-0, +0, -] */
 void *lev_test(lua_State *L, int index, const lev_type *type);
 
+/* Returns the value at an index if it is an object of any type, else NULL.
+ * [-0, +0, -] */
+lev_object *lev_testany(lua_State *L, int index);
+
 /* Closes an object; idempotent, legal anywhere. [-0, +0, -] */
 void lev_close(lua_State *L, lev_object *self);
 

@@ -185,12 +185,9 @@ int l_bufferevent_read(lua_State *L) {
   lev_bufferevent *self = lev_bufferevent_self(L);
   struct evbuffer *input = bufferevent_get_input(self->ptr);
   size_t length = evbuffer_get_length(input);
-  size_t n = lev_optcount(L, 2, length);
-  if (length == 0 &&
-      (n > 0 || lua_isnoneornil(L, 2) || lua_tointeger(L, 2) > 0)) {
-    lua_pushnil(L);
+  size_t n;
+  if (!lev_checkcount(L, 2, length, &n))
     return 1;
-  }
   lev_bytes_take(L, &self->head, input, n);
   if (self->full || self->pair || self->input != NULL)
     lev_bufferevent_taken(L, self);

@@ -42,6 +42,14 @@ size_t lev_optcount(lua_State *L, int arg, size_t all) {
   return (size_t)n < all ? (size_t)n : all;
 }
 
+bool lev_checkcount(lua_State *L, int arg, size_t all, size_t *n) {
+  *n = lev_optcount(L, arg, all);
+  if (all > 0 || (!lua_isnoneornil(L, arg) && lua_tointeger(L, arg) == 0))
+    return true;
+  lua_pushnil(L);
+  return false;
+}
+
 static void nomemory(lua_State *L) {
   luaL_error(L, "not enough memory");
 }
@@ -124,14 +132,6 @@ static int l_evbuffer_add_buffer_reference(lua_State *L) {
   return changed(L, self);
 }
 
-/* Pushes nil where bytes are wanted and there are none. */
-static bool isempty(lua_State *L, size_t wanted, size_t length) {
-  if (length > 0 || (wanted == 0 && !lua_isnoneornil(L, 2)))
-    return false;
-  lua_pushnil(L);
-  return true;
-}
-
 /***
 Removes bytes from the start and returns them. Wraps `evbuffer_remove`.
 @function evbuffer:remove
@@ -141,8 +141,8 @@ Removes bytes from the start and returns them. Wraps `evbuffer_remove`.
 static int l_evbuffer_remove(lua_State *L) {
   lev_evbuffer *self = lev_checksource(L, 1);
   size_t length = evbuffer_get_length(self->ptr);
-  size_t n = lev_optcount(L, 2, length);
-  if (isempty(L, n, length))
+  size_t n;
+  if (!lev_checkcount(L, 2, length, &n))
     return 1;
   lev_bytes_take(L, &self->head, self->ptr, n);
   lev_evbuffer_changed(L, self, 1);
@@ -162,8 +162,8 @@ static int l_evbuffer_copyout(lua_State *L) {
   lua_Integer init = luaL_optinteger(L, 3, 1);
   luaL_argcheck(L, init >= 1, 3, "a position from 1 on expected");
   size_t from = (size_t)init - 1;
-  size_t n = lev_optcount(L, 2, from < length ? length - from : 0);
-  if (isempty(L, n, from < length ? length - from : 0))
+  size_t n;
+  if (!lev_checkcount(L, 2, from < length ? length - from : 0, &n))
     return 1;
   lev_bytes_push(L, &self->head, self->ptr, from, n);
   return 1;
@@ -295,6 +295,7 @@ static const luaL_Reg methods[] = {
   { "search", l_evbuffer_search },
   { "search_eol", l_evbuffer_search_eol },
   { "readln", l_evbuffer_readln },
+  { "lines", l_evbuffer_lines },
   { "add_cb", l_evbuffer_add_cb },
   { "remove_cb", l_evbuffer_remove_cb },
   { NULL, NULL },

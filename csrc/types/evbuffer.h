@@ -62,6 +62,10 @@ void lev_addbytes(lua_State *L, const lev_object *owner,
 /* How many bytes: the argument, or all there are. [-0, +0, v] */
 size_t lev_optcount(lua_State *L, int arg, size_t all);
 
+/* The same for bytes that are returned; false, and nil pushed, where some are
+ * wanted and there are none. [-0, +0 or +1, v] */
+bool lev_checkcount(lua_State *L, int arg, size_t all, size_t *n);
+
 /* After a method has changed the buffer at an index: tells the owner and the
  * change callbacks, which may raise. [-0, +0, v] */
 void lev_evbuffer_changed(lua_State *L, lev_evbuffer *self, int index);
@@ -78,6 +82,7 @@ int l_evbuffer_write(lua_State *L);
 int l_evbuffer_search(lua_State *L);
 int l_evbuffer_search_eol(lua_State *L);
 int l_evbuffer_readln(lua_State *L);
+int l_evbuffer_lines(lua_State *L);
 int l_evbuffer_add_cb(lua_State *L);
 int l_evbuffer_remove_cb(lua_State *L);
 

@@ -14,9 +14,10 @@ static int optatmost(lua_State *L, int arg) {
 }
 
 /***
-Reads from a descriptor what there is, and adds it. Wraps `evbuffer_read`.
+Reads once from a descriptor and adds what came: libevent 2.1 reads 4096 bytes
+at most. Wraps `evbuffer_read`.
 @function evbuffer:read
-@param fd integer|file* One that blocks may hold up the loop.
+@param fd integer|file*|libevent.socket One that blocks may hold up the loop.
 @param n? integer At most so many.
 @return integer? n How many; nil alone at the end.
 @return string? message
@@ -42,7 +43,7 @@ int l_evbuffer_read(lua_State *L) {
 Writes to a descriptor from the start, and removes what it took. Wraps
 `evbuffer_write_atmost`.
 @function evbuffer:write
-@param fd integer|file* One that blocks may hold up the loop.
+@param fd integer|file*|libevent.socket One that blocks may hold up the loop.
 @param n? integer At most so many.
 @return integer? n How many.
 @return string? message

@@ -99,6 +99,20 @@ int l_evbuffer_search_eol(lua_State *L) {
   return at.pos < 0 ? nothing(L) : pushplace(L, at.pos, n);
 }
 
+/* Pushes the first line of the buffer at 1 and removes it, or pushes nil. */
+static int takeline(lua_State *L, lev_evbuffer *self,
+                    enum evbuffer_eol_style style) {
+  size_t n;
+  struct evbuffer_ptr at = evbuffer_search_eol(self->ptr, NULL, &n, style);
+  if (at.pos < 0)
+    return nothing(L);
+  lev_bytes_push(L, &self->head, self->ptr, 0, (size_t)at.pos);
+  lev_stillopen(L, &self->head);
+  evbuffer_drain(self->ptr, (size_t)at.pos + n);
+  lev_evbuffer_changed(L, self, 1);
+  return 1;
+}
+
 /***
 Removes the first line and returns it without its end. Wraps
 `evbuffer_readln`.
@@ -107,15 +121,33 @@ Removes the first line and returns it without its end. Wraps
 @return string? line nil if no line is complete.
 */
 int l_evbuffer_readln(lua_State *L) {
-  size_t n;
   lev_evbuffer *self = lev_checksource(L, 1);
-  enum evbuffer_eol_style style = styles[luaL_checkoption(L, 2, "crlf", eols)];
-  struct evbuffer_ptr at = evbuffer_search_eol(self->ptr, NULL, &n, style);
-  if (at.pos < 0)
+  return takeline(L, self, styles[luaL_checkoption(L, 2, "crlf", eols)]);
+}
+
+/* The next line of the buffer that is the first upvalue. */
+static int nextline(lua_State *L) {
+  lua_settop(L, 0);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lev_evbuffer *self = lua_touserdata(L, 1);
+  if (!self->head.open) /* in the body of the loop */
     return nothing(L);
-  lev_bytes_push(L, &self->head, self->ptr, 0, (size_t)at.pos);
-  lev_stillopen(L, &self->head);
-  evbuffer_drain(self->ptr, (size_t)at.pos + n);
-  lev_evbuffer_changed(L, self, 1);
+  self = lev_checksource(L, 1);
+  return takeline(L, self, styles[lua_tointeger(L, lua_upvalueindex(2))]);
+}
+
+/***
+Returns an iterator that removes line after line, until none is complete or the
+buffer is closed.
+@function evbuffer:lines
+@param eol? string As for @{evbuffer:search_eol}; `"crlf"` by default.
+@return fun():string? next
+*/
+int l_evbuffer_lines(lua_State *L) {
+  lev_checksource(L, 1);
+  int style = luaL_checkoption(L, 2, "crlf", eols);
+  lua_settop(L, 1);
+  lua_pushinteger(L, style);
+  lua_pushcclosure(L, nextline, 2);
   return 1;
 }

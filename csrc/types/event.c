@@ -60,8 +60,8 @@ static bool checkfeatures(const lev_base *base, int events) {
 Creates an event, idle until @{event:add}. Remove the event before you close
 its descriptor. Wraps `event_new`.
 @function event_base:event
-@param fd integer|file* A descriptor; -1 for a pure timeout or for
-@{event:active}.
+@param fd integer|file*|libevent.socket A descriptor; -1 for a pure timeout or
+for @{event:active}.
 @param events string Letters: `r` readable, `w` writable, `c` closed by the
 peer (where the method has early_close), `p` persist: call back until it is
 deleted, not once, `e` edge-triggered.

@@ -27,6 +27,12 @@ static void pushpath(lua_State *L) {
   lua_pushlstring(L, address + prefix, length - prefix);
 }
 
+/* Pushes what stands between the brackets of the address below the top. */
+static void pushhost(lua_State *L) {
+  const char *address = lua_tostring(L, -2);
+  lua_pushlstring(L, address + 1, (size_t)(strchr(address, ']') - address - 1));
+}
+
 /* Pushes the parts of the address on top: family, and host and port or path. */
 static int pushparts(lua_State *L, const lev_address *a) {
   char host[INET6_ADDRSTRLEN];
@@ -40,7 +46,7 @@ static int pushparts(lua_State *L, const lev_address *a) {
     return 3;
   case AF_INET6:
     lua_pushliteral(L, "inet6");
-    lua_pushstring(L, inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host));
+    pushhost(L);
     lua_pushinteger(L, ntohs(in6->sin6_port));
     return 3;
   default:

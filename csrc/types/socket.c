@@ -181,6 +181,10 @@ static int l_getpeername(lua_State *L) {
 }
 
 static bool setlinger(lua_State *L, int fd) {
+  luaL_argexpected(L, lua_isnumber(L, 3) || lua_isboolean(L, 3), 3,
+                   "seconds or false");
+  luaL_argexpected(L, !lua_isboolean(L, 3) || !lua_toboolean(L, 3), 3,
+                   "seconds or false");
   struct linger linger = { .l_onoff = lua_toboolean(L, 3) };
   if (linger.l_onoff)
     linger.l_linger = (int)ceil(lev_checkseconds(L, 3));
@@ -200,7 +204,7 @@ static bool setoption(lua_State *L, int fd, const option *o) {
     value = lev_checkint(L, 3, 0, INT32_MAX);
     break;
   default:
-    errno = ENOPROTOOPT;
+    luaL_argerror(L, 2, "the error can only be asked for");
     return false;
   }
   return setsockopt(fd, o->level, o->number, &value, sizeof value) == 0;
