@@ -15,7 +15,46 @@ local function child(pid)
   return tonumber(file:read "n")
 end
 
+--- Starts an example that listens; returns its pipe, its pid and its address.
+local function serve(name, args)
+  local pipe, pid = start(name, args or "127.0.0.1:0")
+  local address = pipe:read("l"):match "127%.0%.0%.1:%d+"
+  return pipe, child(pid), address
+end
+
+--- Runs a shell command; returns its output and how it ended.
+local function run(command)
+  local pipe = assert(io.popen(command .. " 2>&1"))
+  local output = pipe:read "a"
+  return output, select(2, pipe:close())
+end
+
+local function nc(address)
+  return "timeout 30 nc -N " .. address:gsub(":", " ")
+end
+
+local function client(address)
+  return ("timeout 30 %s examples/client.lua %s"):format(arg[-1] or "lua5.4",
+    address)
+end
+
+--- Ends an example that serves, by a signal; it must end well.
+local function finish(pipe, pid, signal)
+  posix.kill(pid, signal or 15)
+  local rest = pipe:read "a"
+  assert.same({ true, "exit", 0 }, { pipe:close() })
+  return rest
+end
+
 describe("examples", function()
+  before_each(function()
+    posix.alarm(60) -- ends a run that waits for what never comes
+  end)
+
+  after_each(function()
+    posix.alarm(0)
+  end)
+
   it("timer: prints a line each time", function()
     local pipe = start("timer", "3 0.01")
     assert.equal(("sub process!\n"):rep(3), pipe:read "a")
@@ -45,5 +84,87 @@ describe("examples", function()
     posix.kill(process, 15)
     assert.equal("TERM: the end", pipe:read "l")
     assert.same({ true, "exit", 0 }, { pipe:close() })
+  end)
+
+  it("listener: sends back what comes, and ends well on INT and TERM",
+    function()
+      for _, signal in ipairs { 2, 15 } do
+        local pipe, pid, address = serve "listener"
+        assert.equal("hello\n", (run("echo hello | " .. nc(address))))
+        assert.equal("hello\n", (run("echo hello | " .. client(address))))
+        assert.equal("", finish(pipe, pid, signal))
+      end
+    end)
+
+  it("listener: answers what it has got when it is ended", function()
+    local pipe, pid, address = serve "listener"
+    local fd = posix.connect(tonumber(address:match ":(%d+)$"))
+    local parts = {}
+    posix.write(fd, "last words")
+    repeat
+      local data = posix.read(fd)
+      parts[#parts + 1] = data
+    until data
+    posix.kill(pid, 15)
+    repeat
+      local data = posix.read(fd)
+    until data == ""
+    posix.close(fd)
+    assert.equal("last words", table.concat(parts))
+    pipe:read "a"
+    assert.same({ true, "exit", 0 }, { pipe:close() })
+  end)
+
+  it("client: says why it cannot connect", function()
+    local output, how, status = run(client "127.0.0.1:1" .. " </dev/null")
+    assert.same({ "127.0.0.1:1: connect: Connection refused\n", "exit", 1 },
+      { output, how, status })
+  end)
+
+  it("proxy: passes on both ways, ends included", function()
+    local listener, listener_pid, there = serve "listener"
+    local pipe, pid, here = serve("proxy", "127.0.0.1:0 " .. there)
+    local command = ("head -c 3000000 /dev/urandom | tee %s | %s | cmp - %s")
+    local copy = os.tmpname()
+    assert.same({ "", "exit", 0 },
+      { run(command:format(copy, client(here), copy)) })
+    os.remove(copy)
+    posix.kill(pid, 9)
+    pipe:close()
+    finish(listener, listener_pid)
+  end)
+
+  it("chat: tells the others", function()
+    local pipe, pid, address = serve "chat"
+    local one = io.popen("(cat; :) | " .. nc(address) .. " >/dev/null", "w")
+    local port = tonumber(address:match ":(%d+)$")
+    local two = posix.connect(port)
+    local got = ""
+    local function await(pattern)
+      while not got:find(pattern) do
+        got = got .. (posix.read(two) or "")
+      end
+    end
+    await "%* you are guest %d\n"
+    one:write "hello all\n"
+    one:flush()
+    await "<guest %d> hello all\n"
+    one:close()
+    await "%* guest %d has left\n"
+    posix.write(two, ("x"):rep(5000)) -- no line at all
+    repeat
+      local data = posix.read(two)
+    until data == ""
+    posix.close(two)
+    posix.kill(pid, 9)
+    pipe:close()
+  end)
+
+  it("service: runs the timer loop and the listener", function()
+    local pipe, pid, address = serve "service"
+    assert.equal("both\n", (run("echo both | " .. nc(address))))
+    assert.matches("^connection from 127%.0%.0%.1:%d+$", pipe:read "l")
+    assert.equal("sub process!", pipe:read "l")
+    finish(pipe, pid)
   end)
 end)
