@@ -42,8 +42,10 @@ Returns the methods that libevent was built with, best first. Wraps
 */
 static int l_event_get_supported_methods(lua_State *L) {
   const char **methods = event_get_supported_methods();
+  if (methods == NULL)
+    return luaL_error(L, "not enough memory");
   lua_newtable(L);
-  for (int i = 0; methods != NULL && methods[i] != NULL; i++) {
+  for (int i = 0; methods[i] != NULL; i++) {
     lua_pushstring(L, methods[i]);
     lua_rawseti(L, -2, i + 1);
   }

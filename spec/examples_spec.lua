@@ -1,49 +1,16 @@
 local posix = require "spec.posix"
+local program = require "spec.program"
 
---- Starts an example; returns a pipe of its output, which begins with its pid.
+local run, nc, client = program.run, program.nc, program.client
+local finish = program.finish
+
 local function start(name, args)
-  local command = "echo $$; exec timeout -s KILL 30 %s examples/%s.lua %s 2>&1"
-  local pipe = assert(io.popen(command:format(arg[-1] or "lua5.4", name,
-    args or "")))
-  return pipe, tonumber(pipe:read "l")
+  return program.start(("examples/%s.lua %s"):format(name, args or ""))
 end
 
---- The process of the example itself, a child of timeout.
-local function child(pid)
-  local name = ("/proc/%d/task/%d/children"):format(pid, pid)
-  local file <close> = assert(io.open(name))
-  return tonumber(file:read "n")
-end
-
---- Starts an example that listens; returns its pipe, its pid and its address.
 local function serve(name, args)
-  local pipe, pid = start(name, args or "127.0.0.1:0")
-  local address = pipe:read("l"):match "127%.0%.0%.1:%d+"
-  return pipe, child(pid), address
-end
-
---- Runs a shell command; returns its output and how it ended.
-local function run(command)
-  local pipe = assert(io.popen(command .. " 2>&1"))
-  local output = pipe:read "a"
-  return output, select(2, pipe:close())
-end
-
-local function nc(address)
-  return "timeout 30 nc -N " .. address:gsub(":", " ")
-end
-
-local function client(address)
-  return ("timeout 30 %s examples/client.lua %s"):format(arg[-1] or "lua5.4",
-    address)
-end
-
---- Ends an example that serves, by a signal; it must end well.
-local function finish(pipe, pid, signal)
-  posix.kill(pid, signal or 15)
-  local rest = pipe:read "a"
-  assert.same({ true, "exit", 0 }, { pipe:close() })
-  return rest
+  return program.serve(("examples/%s.lua %s"):format(name,
+    args or "127.0.0.1:0"))
 end
 
 describe("examples", function()
@@ -65,7 +32,7 @@ describe("examples", function()
     for _, signal in ipairs { 2, 15 } do
       local pipe, pid = start("timer", "1000000 0.01")
       assert.equal("sub process!", pipe:read "l")
-      posix.kill(child(pid), signal)
+      posix.kill(program.child(pid), signal)
       pipe:read "a"
       assert.same({ true, "exit", 0 }, { pipe:close() })
     end
@@ -74,7 +41,7 @@ describe("examples", function()
   it("signals: reports, reloads and ends", function()
     local pipe, pid = start "signals"
     assert.equal("ready", pipe:read "l")
-    local process = child(pid)
+    local process = program.child(pid)
     posix.kill(process, 10)
     assert.matches("^USR1: up for %d+%.%d s$", pipe:read "l")
     for i = 1, 2 do
@@ -98,7 +65,7 @@ describe("examples", function()
 
   it("listener: answers what it has got when it is ended", function()
     local pipe, pid, address = serve "listener"
-    local fd = posix.connect(tonumber(address:match ":(%d+)$"))
+    local fd = posix.connect(program.port(address))
     local parts = {}
     posix.write(fd, "last words")
     repeat
@@ -137,7 +104,7 @@ describe("examples", function()
   it("chat: tells the others", function()
     local pipe, pid, address = serve "chat"
     local one = io.popen("(cat; :) | " .. nc(address) .. " >/dev/null", "w")
-    local port = tonumber(address:match ":(%d+)$")
+    local port = program.port(address)
     local two = posix.connect(port)
     local got = ""
     local function await(pattern)

@@ -11,6 +11,7 @@
 
 #include "kernel/deadline.h"
 #include "kernel/object.h"
+#include "kernel/soon.h"
 #include "kernel/state.h"
 
 /* User values of a base. It is its own base, so LEV_UV_BASE stays nil. */
@@ -52,6 +53,12 @@ struct lev_base {
     uint32_t waiting;    /* in LEV_UV_READY */
     uint32_t next, last; /* what is left of LEV_UV_DRAINING */
   } ready;
+  struct {
+    lev_soon *first; /* those that are to call back soon, oldest first */
+    lev_soon **end;  /* where the next one goes */
+    bool running;    /* they are being called */
+    struct event event;
+  } soon;
   struct event stop; /* ends a turn: see types/event_base.c */
   struct event kick; /* a zero timeout: wakes the next turn */
   lev_slots slots;

@@ -12,62 +12,67 @@ static const char references_key = 0;
 
 /* What a reference needs: a userdata whose user value is the string, in the
  * table of references at its own address. */
-typedef struct reference {
+struct lev_reference {
   lua_State *main;
-} reference;
+};
 
-static void forget(reference *r) {
-  lua_State *L = r->main;
-  if (!lua_checkstack(L, 2))
-    return; /* the string stays until the state is closed */
+void lev_bytes_release(lev_reference *held) {
+  if (held == NULL || !lua_checkstack(held->main, 2))
+    return; /* then the string stays until the state is closed */
+  lua_State *L = held->main;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &references_key);
   lua_pushnil(L);
-  lua_rawsetp(L, -2, r);
+  lua_rawsetp(L, -2, held);
   lua_pop(L, 1);
 }
 
 /* Called by libevent, anywhere: only what cannot raise. */
 static void on_released(const void *data, size_t length, void *arg) {
   (void)data, (void)length;
-  forget(arg);
+  lev_bytes_release(arg);
 }
 
-/* Keeps the string at an index. [-0, +0, m] */
-static reference *keep(lua_State *L, int index) {
+lev_reference *lev_bytes_hold(lua_State *L, int index) {
   index = lua_absindex(L, index);
+  if (lua_rawlen(L, index) < LEV_LONG)
+    return NULL;
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &references_key) != LUA_TTABLE) {
     lua_pop(L, 1);
     lua_newtable(L);
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &references_key);
   }
-  reference *r = lua_newuserdatauv(L, sizeof *r, 1);
-  r->main = lev_getstate(L)->main;
+  lev_reference *held = lua_newuserdatauv(L, sizeof *held, 1);
+  held->main = lev_getstate(L)->main;
   lua_pushvalue(L, index);
   lua_setiuservalue(L, -2, 1);
-  lua_rawsetp(L, -2, r);
+  lua_rawsetp(L, -2, held);
   lua_pop(L, 1);
-  return r;
+  return held;
+}
+
+bool lev_bytes_addheld(lua_State *L, struct evbuffer *buffer, int index,
+                       size_t from, lev_reference *held) {
+  size_t length;
+  const char *data = lua_tolstring(L, index, &length) + from;
+  length -= from;
+  if (held == NULL)
+    return evbuffer_add(buffer, data, length) == 0;
+  if (length > 0 &&
+      evbuffer_add_reference(buffer, data, length, on_released, held) == 0)
+    return true;
+  lev_bytes_release(held);
+  return length == 0;
 }
 
 void lev_bytes_add(lua_State *L, const lev_object *owner,
-                   struct evbuffer *buffer, int index, size_t from) {
-  size_t length;
-  const char *data = lua_tolstring(L, index, &length);
-  if (length - from < LEV_LONG) {
-    if (evbuffer_add(buffer, data + from, length - from) != 0)
-      luaL_error(L, "not enough memory");
-    return;
-  }
-  reference *r = keep(L, index);
+                   struct evbuffer *buffer, int index) {
+  lev_reference *held = lev_bytes_hold(L, index);
   if (!owner->open)
-    forget(r);
+    lev_bytes_release(held);
   lev_stillopen(L, owner);
-  if (evbuffer_add_reference(buffer, data + from, length - from, on_released,
-                             r) != 0) {
-    forget(r);
+  if (!lev_bytes_addheld(L, buffer, index, 0, held))
     luaL_error(L, "not enough memory");
-  }
 }
 
 /* Copies n bytes from an offset on. */

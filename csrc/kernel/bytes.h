@@ -22,10 +22,22 @@ enum {
   LEV_LONG = 16384 /* from here on a reference costs less than a copy */
 };
 
-/* Appends the string at an index from an offset on; all of it or, with an
- * error, nothing. [-0, +0, v] */
+/* Appends the string at an index; all of it or, with an error, nothing.
+ * [-0, +0, v] */
 void lev_bytes_add(lua_State *L, const lev_object *owner,
-                   struct evbuffer *buffer, int index, size_t from);
+                   struct evbuffer *buffer, int index);
+
+/* The same in two steps, so that no Lua code can run between what stands before
+ * the second and it. The first makes what appending a long string needs, NULL
+ * for a short one. [-0, +0, m] */
+typedef struct lev_reference lev_reference;
+lev_reference *lev_bytes_hold(lua_State *L, int index);
+
+/* Appends the string held, from an offset on; false if there is no memory. Or
+ * lets it go. [-0, +0, -] */
+bool lev_bytes_addheld(lua_State *L, struct evbuffer *buffer, int index,
+                       size_t from, lev_reference *held);
+void lev_bytes_release(lev_reference *held);
 
 /* Appends a copy of n bytes of another buffer, all or nothing. false if there
  * is no memory. [-0, +0, -] */

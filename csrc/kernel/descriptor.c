@@ -6,8 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "kernel/state.h"
-
 enum { LEV_BITS = 64 };
 
 static uint64_t bit(int fd) {
@@ -44,16 +42,15 @@ bool lev_fd_own(lua_State *L, int fd, bool fresh) {
   return true;
 }
 
-void lev_fd_disown(lua_State *L, int fd) {
-  lev_state *state = lev_getstate(L);
+void lev_fd_disown(lev_state *state, int fd) {
   size_t word = (size_t)fd / LEV_BITS;
   if (word < state->words)
     state->owned[word] &= ~bit(fd);
 }
 
-void lev_fd_close(lua_State *L, int fd) {
+void lev_fd_close(lev_state *state, int fd) {
   int code = errno;
-  lev_fd_disown(L, fd);
+  lev_fd_disown(state, fd);
   close(fd);
   errno = code;
 }

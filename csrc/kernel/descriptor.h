@@ -10,16 +10,18 @@
 
 #include <lua.h>
 
+#include "kernel/state.h"
+
 /* Notes that an object now owns a descriptor; 'fresh' is one that the system
  * has just made. false with errno: EBUSY where another owns it already, ENOMEM.
  * [-0, +0, -] */
 bool lev_fd_own(lua_State *L, int fd, bool fresh);
 
 /* Notes that no object owns it any more. [-0, +0, -] */
-void lev_fd_disown(lua_State *L, int fd);
+void lev_fd_disown(lev_state *state, int fd);
 
 /* Disowns and closes it; keeps errno. [-0, +0, -] */
-void lev_fd_close(lua_State *L, int fd);
+void lev_fd_close(lev_state *state, int fd);
 
 /* Makes it non-blocking and close-on-exec; false with errno. [-0, +0, -] */
 bool lev_fd_prepare(int fd);

@@ -48,6 +48,8 @@ typedef struct lev_type {
   bool (*pending)(const lev_object *self);
   /* Runs when the deadline is reached; self is on top of the stack. */
   void (*due)(const lev_frame *f, lev_object *self);
+  /* Runs for what lev_soon_add has announced. */
+  void (*soon)(lev_object *self);
   /* Pushes what tostring says after the address. Any push may let a finalizer
    * close the object: ask libevent before the first. */
   void (*describe)(lua_State *L, const lev_object *self);

@@ -3,17 +3,19 @@ A connection with a buffer on either side: libevent reads into the input and
 sends the output, and calls back. Made by @{event_base:bufferevent} for a
 socket, or by @{event_base:pair}.
 
-Closing it loses nothing: with nothing left to send the peer sees the end at
-once. Otherwise no callback comes any more, but the output is sent, the sending
-side is shut down, and what the peer still sends is discarded, until it ends or
-makes no progress for some seconds (the option `linger`). `close("now")`, an
-error, and closing the base drop what is left.
+Closing it loses nothing. No callback comes any more, but the output is sent, and
+then the peer sees the end: at once where nothing is queued. Where the peer has
+sent more than was read, or has not got everything yet, the connection stays for
+that: what comes is discarded, until the peer ends too, or makes no progress for
+some seconds (the option `linger`). `close("now")`, an error, and closing the
+base drop what is left.
 
 It differs from C's bufferevent in what costs system calls: a write goes to the
 socket at once where nothing is queued, and only what the socket does not take
 is queued. So an echo takes four system calls, not seven; each write makes a
 packet of its own, unless you give the parts to one write; and an error of that
-first try is reported by the event callback in the next turn.
+first try is reported by the event callback in the next turn. Callbacks always
+come from the loop, never from within a method.
 @classmod libevent.bufferevent
 */
 
@@ -22,68 +24,123 @@ first try is reported by the event callback in the next turn.
 #include <errno.h>
 
 #include "kernel/address.h"
+#include "kernel/callback.h"
 #include "kernel/convert.h"
 #include "kernel/pin.h"
+#include "kernel/process.h"
 #include "kernel/result.h"
 
 lev_bufferevent *lev_bufferevent_self(lua_State *L) {
   return lev_self(L, &lev_bufferevent_type);
 }
 
-/* Reading. */
+/* What follows from the flags. */
 
-bool lev_bufferevent_sync(lev_bufferevent *self) {
-  bool wanted = self->reading && !self->connecting && !self->full;
-  bool reads = bufferevent_get_enabled(self->ptr) & EV_READ;
-  if (wanted == reads)
-    return true;
-  errno = 0;
-  if (!wanted)
-    return bufferevent_disable(self->ptr, EV_READ) == 0;
-  if (bufferevent_enable(self->ptr, EV_READ) == 0)
-    return true;
-  int code = errno;
-  bufferevent_disable(self->ptr, EV_READ);
-  errno = code;
-  return false;
+static bool owes(const lev_evbuffer *view) {
+  return view != NULL && lev_evbuffer_owes(view);
 }
 
-void lev_bufferevent_watermark(lev_bufferevent *self) {
-  size_t length = evbuffer_get_length(bufferevent_get_input(self->ptr));
-  self->full = self->high > 0 && length >= self->high;
-  lev_bufferevent_sync(self);
-}
-
-/* Staying alive. */
-
-static bool tellschanges(const lev_evbuffer *view) {
-  return view != NULL && view->entry != NULL;
+static bool isobserved(const lev_bufferevent *self) {
+  return self->called & EV_READ || self->listens ||
+         (self->input != NULL && self->input->entry != NULL);
 }
 
 static bool pending_bufferevent(const lev_object *object) {
   const lev_bufferevent *self = (const lev_bufferevent *)object;
-  if (object->lingering || self->connecting || self->deferred != 0)
+  if (self->fd >= 0 && self->reading && !self->full && isobserved(self))
     return true;
-  if (self->pair)
-    return lev_deadline_pending(object, NULL) ||
-           (self->timed && self->listens && self->reading);
-  if (self->fd < 0 || self->broken)
-    return false;
-  if (self->reading &&
-      (self->called & EV_READ || self->listens || tellschanges(self->input)))
-    return true;
-  return lev_unsent(self) > 0 && bufferevent_get_enabled(self->ptr) & EV_WRITE;
+  return object->lingering || self->connecting || self->due != 0 ||
+         self->later.what != 0 || owes(self->input) || owes(self->output) ||
+         (lev_ispair(self) && lev_deadline_pending(object, NULL)) ||
+         (self->fd >= 0 && self->writing && !self->broken &&
+          lev_unsent(self) > 0);
 }
 
-void lev_bufferevent_settle(lua_State *L, lev_bufferevent *self) {
+/* Enables or disables one direction in libevent; false with errno. */
+static bool let(lev_bufferevent *self, short what, bool wanted) {
+  bool does = bufferevent_get_enabled(self->ptr) & what;
+  if (does == wanted)
+    return true;
+  errno = 0;
+  if (!wanted)
+    return bufferevent_disable(self->ptr, what) == 0;
+  if (bufferevent_enable(self->ptr, what) == 0)
+    return true;
+  int code = errno;
+  bufferevent_disable(self->ptr, what);
+  errno = code != 0 ? code : ENOMEM;
+  return false;
+}
+
+static void look(lev_bufferevent *self) {
+  self->full = self->high > 0 && lev_unread(self) >= self->high;
+}
+
+static bool derive(lev_bufferevent *self) {
+  bool up = self->fd >= 0 && !self->connecting;
+  look(self);
+  bool writes = let(self, EV_WRITE, up && self->writing && !self->broken);
+  return let(self, EV_READ, up && self->reading && !self->full) && writes;
+}
+
+bool lev_bufferevent_update(lua_State *L, lev_bufferevent *self, int index) {
   if (!self->head.open)
-    return;
-  if (self->pair)
-    lev_pair_hold(L, self, 1);
-  else if (!pending_bufferevent(&self->head))
+    return true;
+  look(self);
+  /* First what may raise: then libevent watches nothing that is not pinned. */
+  if (lev_ispair(self))
+    lev_pair_await(L, self, index);
+  if (pending_bufferevent(&self->head))
+    lev_pin(L, &self->head, index);
+  bool ok = derive(self);
+  int code = errno;
+  if (!pending_bufferevent(&self->head))
     lev_unpin(L, &self->head);
-  else if (self->head.slot == 0)
-    lev_pin(L, &self->head, 1);
+  errno = code;
+  return ok;
+}
+
+void lev_bufferevent_refresh(lev_bufferevent *self) {
+  lev_frame f;
+  if (!derive(self)) {
+    self->reading = false;
+    lev_bufferevent_laterevent(self, BEV_EVENT_ERROR | BEV_EVENT_READING,
+                               errno);
+  }
+  if (self->head.slot != 0 && !pending_bufferevent(&self->head) &&
+      lev_frame_open(&f, self->head.base)) {
+    lev_unpinat(f.L, &self->head, f.handler + 1);
+    lev_frame_close(&f);
+  }
+}
+
+bool lev_bufferevent_arm(const lev_bufferevent *self) {
+  errno = ENOMEM;
+  return !(bufferevent_get_enabled(self->ptr) & EV_WRITE) ||
+         bufferevent_enable(self->ptr, EV_WRITE) == 0;
+}
+
+void lev_bufferevent_later(lev_bufferevent *self, short due) {
+  self->due |= due;
+  lev_soon_add(&self->soon, &self->head);
+}
+
+void lev_bufferevent_laterevent(lev_bufferevent *self, short what, int code) {
+  if (self->later.what == 0 || what & BEV_EVENT_EOF)
+    self->later = (lev_occurrence){ what, code, self->connecting };
+  lev_soon_add(&self->soon, &self->head);
+}
+
+void lev_bufferevent_open(lev_bufferevent *self, struct bufferevent *ptr,
+                          int fd) {
+  self->ptr = ptr;
+  self->fd = fd;
+  self->writing = true;
+  self->generation = lev_generation();
+  bufferevent_setcb(ptr, lev_bufferevent_on_read, lev_bufferevent_on_write,
+                    lev_bufferevent_on_event, self);
+  derive(self);
+  lev_open(&self->head);
 }
 
 /* Methods that are neither of sockets nor of pairs alone. */
@@ -120,7 +177,7 @@ static int l_bufferevent_setcb(lua_State *L) {
   lua_setiuservalue(L, 1, LEV_UV_EVENT);
   lua_setiuservalue(L, 1, LEV_UV_WRITE);
   lua_setiuservalue(L, 1, LEV_UV_READ);
-  lev_bufferevent_settle(L, self);
+  lev_bufferevent_update(L, self, 1);
   return 0;
 }
 
@@ -139,13 +196,11 @@ static int l_bufferevent_getcb(lua_State *L) {
   return 3;
 }
 
-/* Ends a method whose object may be pinned or let go now. */
-static int done(lua_State *L, lev_bufferevent *self, bool ok,
-                const char *what) {
-  int code = errno;
-  lev_bufferevent_settle(L, self);
-  errno = code;
-  return lev_result(L, ok, what);
+/* Ends a method that has changed what the script wants. */
+static int done(lua_State *L, lev_bufferevent *self, const char *what) {
+  if (lev_ispair(self))
+    lev_pair_move(L, self, 1, 0);
+  return lev_result(L, lev_bufferevent_update(L, self, 1), what);
 }
 
 /***
@@ -160,19 +215,14 @@ Wraps `bufferevent_enable`.
 static int l_bufferevent_enable(lua_State *L) {
   lev_bufferevent *self = lev_bufferevent_self(L);
   short what = lev_checkmask(L, 2, "rw");
-  short missing = what & EV_WRITE & ~bufferevent_get_enabled(self->ptr);
-  bool ok = true;
-  if (what & EV_READ) {
-    self->reading = true;
-    ok = self->reading = lev_bufferevent_sync(self);
-  }
-  if (ok && missing)
-    ok = bufferevent_enable(self->ptr, EV_WRITE) == 0;
-  return done(L, self, ok, "enable");
+  self->reading = self->reading || what & EV_READ;
+  self->writing = self->writing || what & EV_WRITE;
+  return done(L, self, "enable");
 }
 
 /***
-Stops reading, or sending. Wraps `bufferevent_disable`.
+Stops reading, or sending. What is queued while sending is disabled goes with
+the object, if nobody holds it. Wraps `bufferevent_disable`.
 @function bufferevent:disable
 @param letters string `"r"`, `"w"` or both.
 @return boolean? ok
@@ -182,29 +232,21 @@ Stops reading, or sending. Wraps `bufferevent_disable`.
 static int l_bufferevent_disable(lua_State *L) {
   lev_bufferevent *self = lev_bufferevent_self(L);
   short what = lev_checkmask(L, 2, "rw");
-  bool ok = true;
-  if (what & EV_READ) {
-    self->reading = false;
-    ok = lev_bufferevent_sync(self);
-  }
-  if (what & EV_WRITE)
-    ok = bufferevent_disable(self->ptr, EV_WRITE) == 0 && ok;
-  return done(L, self, ok, "disable");
-}
-
-static short enabled(const lev_bufferevent *self) {
-  return (short)((bufferevent_get_enabled(self->ptr) & EV_WRITE) |
-                 (self->reading ? EV_READ : 0));
+  self->reading = self->reading && !(what & EV_READ);
+  self->writing = self->writing && !(what & EV_WRITE);
+  return done(L, self, "disable");
 }
 
 /***
-Tells what is enabled. Reading is no more after the end of the input or a
-timeout. Wraps `bufferevent_get_enabled`.
+Tells what is enabled. After the end of the input, an error, or a timeout, that
+direction is no more. Wraps `bufferevent_get_enabled`.
 @function bufferevent:enabled
 @return string letters Of `r` and `w`.
 */
 static int l_bufferevent_get_enabled(lua_State *L) {
-  lev_pushmask(L, enabled(lev_bufferevent_self(L)));
+  const lev_bufferevent *self = lev_bufferevent_self(L);
+  lev_pushmask(L,
+               (self->reading ? EV_READ : 0) | (self->writing ? EV_WRITE : 0));
   return 1;
 }
 
@@ -219,7 +261,7 @@ static void describe_bufferevent(lua_State *L, const lev_object *object) {
                       : self->ended    ? " ended"
                       : self->reading  ? " reading"
                                        : " idle";
-  if (self->pair)
+  if (lev_ispair(self))
     lua_pushliteral(L, "pair");
   else
     lev_pushends(L, self->fd);
@@ -275,6 +317,7 @@ const lev_type lev_bufferevent_type = {
   .linger = lev_bufferevent_linger,
   .pending = pending_bufferevent,
   .due = lev_bufferevent_due,
+  .soon = lev_bufferevent_soon,
   .describe = describe_bufferevent,
   .fd = fd_bufferevent,
 };

@@ -1,7 +1,11 @@
 /*
- * What the files of the bufferevent share. A script's callbacks are entered
- * from three functions here that libevent always has; what only they learn,
- * such as the end of the input, is noted in the struct.
+ * What the files of the bufferevent share.
+ *
+ * What a script wants and what has become of the connection stands in flags.
+ * lev_bufferevent_update derives from them what libevent does and whether the
+ * object is pinned; whatever changes a flag calls it. libevent watches only
+ * where there is a descriptor, so an end of a pair, which has none, is a
+ * bufferevent whose bytes we move.
  */
 #ifndef LEV_TYPES_BUFFEREVENT_H
 #define LEV_TYPES_BUFFEREVENT_H
@@ -22,35 +26,60 @@ enum {
   LEV_BUFFEREVENT_UVS = 7
 };
 
+/* What the event callback is told of. */
+typedef struct lev_occurrence {
+  short what; /* BEV_EVENT_… */
+  int code;   /* errno of an error */
+  bool connecting;
+} lev_occurrence;
+
 typedef struct lev_bufferevent lev_bufferevent;
 
 struct lev_bufferevent {
   lev_object head;
   struct bufferevent *ptr;
   lev_evbuffer *input, *output; /* views, kept by the user values; or NULL */
-  lev_bufferevent *partner;     /* kept by the user value; or NULL */
-  double linger;  /* seconds without progress that a close waits for */
-  size_t high;    /* input at which reading pauses; 0 for never */
-  size_t unsent;  /* while lingering: what was left when last looked at */
-  int fd;         /* owned; or -1 */
-  int error;      /* errno of a send that failed before libevent's would */
-  short called;   /* EV_READ, EV_WRITE: callbacks that were set */
-  short deferred; /* those that a trigger will call */
-  bool listens;   /* there is an event callback */
-  bool pair;
-  bool reading; /* the script wants input: see lev_bufferevent_sync */
+  lev_bufferevent *partner;     /* of a pair, kept by the user value; or NULL */
+  lev_soon soon;
+  lev_occurrence later; /* what 'soon' tells the event callback, if anything */
+  double timeout[2];    /* of a pair: seconds for reading and writing, or 0 */
+  double expires[2];    /* when they end */
+  double linger;        /* seconds without progress that a close waits for */
+  size_t high;          /* input at which reading pauses; 0 for never */
+  size_t unsent;        /* while lingering: what was left when last looked at */
+  uint32_t generation;  /* of the process that got the descriptor */
+  int fd;               /* owned; or -1 */
+  int error;            /* errno of a send that failed before libevent's will */
+  short called;         /* EV_READ, EV_WRITE: callbacks that are set */
+  short due;            /* EV_READ, EV_WRITE: callbacks that 'soon' calls */
+  bool listens;         /* there is an event callback */
+  bool reading;         /* the script wants input */
+  bool writing;         /* the script wants output to be sent */
   bool connecting;
-  bool full;   /* the input has reached 'high' */
-  bool ended;  /* the peer has ended what it sends */
-  bool broken; /* nothing can be sent any more */
-  bool shut;   /* the script has ended what it sends */
-  bool timed;  /* it has timeouts */
+  bool full;    /* the input has reached 'high' */
+  bool ended;   /* the peer has ended what it sends */
+  bool broken;  /* nothing can be sent any more */
+  bool shut;    /* the script has ended what it sends */
+  bool alarmed; /* a timeout came though there was something to do */
 };
 
 extern const lev_type lev_bufferevent_type;
 
 /* Argument 1 of a method. [-0, +0, v] */
 lev_bufferevent *lev_bufferevent_self(lua_State *L);
+
+static inline bool lev_ispair(const lev_bufferevent *self) {
+  return self->partner != NULL;
+}
+
+/* Whether the other end of a pair is closed. [-0, +0, -] */
+static inline bool lev_isalone(const lev_bufferevent *self) {
+  return lev_ispair(self) && !self->partner->head.open;
+}
+
+static inline size_t lev_unread(const lev_bufferevent *self) {
+  return evbuffer_get_length(bufferevent_get_input(self->ptr));
+}
 
 static inline size_t lev_unsent(const lev_bufferevent *self) {
   return evbuffer_get_length(bufferevent_get_output(self->ptr));
@@ -60,39 +89,54 @@ static inline size_t lev_unsent(const lev_bufferevent *self) {
 void lev_bufferevent_open(lev_bufferevent *self, struct bufferevent *ptr,
                           int fd);
 
-/* Lets libevent read exactly while it should: the script wants it, there is a
- * connection and the input is not full. false with errno. [-0, +0, -] */
-bool lev_bufferevent_sync(lev_bufferevent *self);
+/* See above. The object is at a positive index; false with errno if libevent
+ * cannot watch the socket. [-0, +0, m] */
+bool lev_bufferevent_update(lua_State *L, lev_bufferevent *self, int index);
 
-/* Looks whether the input has become full, or no longer is. [-0, +0, -] */
-void lev_bufferevent_watermark(lev_bufferevent *self);
+/* The same from libevent, where the object is pinned if it must be: an error
+ * becomes an event. [-0, +0, -] */
+void lev_bufferevent_refresh(lev_bufferevent *self);
 
-/* Pins or lets go of the object at 1 after a method. [-0, +0, m] */
-void lev_bufferevent_settle(lua_State *L, lev_bufferevent *self);
+/* Makes sure that libevent sends what has just come into an empty output: it
+ * does not tell if it could not watch the socket. false with errno.
+ * [-0, +0, -] */
+bool lev_bufferevent_arm(const lev_bufferevent *self);
+
+/* Lets callbacks come soon; update must follow. [-0, +0, -] */
+void lev_bufferevent_later(lev_bufferevent *self, short due);
+void lev_bufferevent_laterevent(lev_bufferevent *self, short what, int code);
 
 /* Ends a method that has taken from the input of the object at 1.
  * [-0, +0, v] */
 void lev_bufferevent_taken(lua_State *L, lev_bufferevent *self);
 
-/* Calls back later in this turn, or in the next. [-0, +0, -] */
-void lev_bufferevent_trigger(lev_bufferevent *self, short what);
+/* From libevent, and soon: see bufferevent_callback.c. */
+void lev_bufferevent_on_read(struct bufferevent *ptr, void *self);
+void lev_bufferevent_on_write(struct bufferevent *ptr, void *self);
+void lev_bufferevent_on_event(struct bufferevent *ptr, short what, void *self);
+void lev_bufferevent_soon(lev_object *self);
 
-/* Keeps both ends of a pair, this one at an index, until libevent has called
- * what it has deferred for them. [-0, +0, m] */
-void lev_pair_hold(lua_State *L, lev_bufferevent *self, int index);
+/* Moves what the end of a pair at an index has to give, and what it may take;
+ * 'all' has the directions, EV_READ and EV_WRITE, in which neither watermarks
+ * nor disabled ends count. [-0, +0, m] */
+void lev_pair_move(lua_State *L, lev_bufferevent *self, int index, short all);
 
-/* Whether the other end of a pair is closed. [-0, +0, -] */
-static inline bool lev_pair_isalone(const lev_bufferevent *self) {
-  return self->pair && !self->partner->head.open;
-}
+/* Tells the other end that this one sends no more. [-0, +0, m] */
+void lev_pair_end(lua_State *L, lev_bufferevent *self, int index);
+
+/* Begins to wait for input or room where it does not yet; the deadline.
+ * [-0, +0, m] */
+void lev_pair_await(lua_State *L, lev_bufferevent *self, int index);
+void lev_pair_due(lua_State *L, lev_bufferevent *self, int index);
 
 /* Closing: see bufferevent_close.c. */
 bool lev_bufferevent_linger(lua_State *L, lev_object *self);
 void lev_bufferevent_due(const lev_frame *f, lev_object *self);
 void lev_bufferevent_free(lua_State *L, lev_object *self);
+void lev_bufferevent_dropfd(lev_bufferevent *self);
 void lev_lingering_read(lev_bufferevent *self);
 void lev_lingering_written(lev_bufferevent *self);
-void lev_lingering_event(lev_bufferevent *self, short what);
+void lev_lingering_event(lev_bufferevent *self);
 
 /* Shuts the sending side of the connection down. [-0, +0, -] */
 bool lev_bufferevent_shut(const lev_bufferevent *self);

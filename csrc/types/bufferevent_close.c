@@ -1,19 +1,19 @@
 /* Closing a bufferevent: at once where nothing is left to do, else it lingers.
  *
  * First the output is sent. Then the sending side is shut down and input is
- * discarded until the peer ends its side too: closing with input unread would
- * reset the connection, and the peer could lose what it has not read yet. The
- * deadline is put off as long as output goes out, and once more when it is
- * gone. */
+ * discarded until the peer ends its side too: input that is unread at the close,
+ * or comes after it, would reset the connection, and the peer would lose what it
+ * has not got yet. The deadline is put off as long as output goes out, and once
+ * more when it is gone. */
 
-#include <errno.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "kernel/address.h"
 #include "kernel/bytes.h"
 #include "kernel/callback.h"
 #include "kernel/descriptor.h"
-#include "kernel/pin.h"
+#include "kernel/process.h"
 #include "types/bufferevent.h"
 
 bool lev_bufferevent_shut(const lev_bufferevent *self) {
@@ -28,18 +28,23 @@ static void closeviews(lua_State *L, lev_bufferevent *self) {
   self->input = self->output = NULL;
 }
 
+void lev_bufferevent_dropfd(lev_bufferevent *self) {
+  if (self->fd >= 0) { /* libevent itself would close it a turn later */
+    bufferevent_setfd(self->ptr, -1);
+    lev_fd_close(self->head.base->state, self->fd);
+  }
+  self->fd = -1;
+}
+
 void lev_bufferevent_free(lua_State *L, lev_object *object) {
   lev_bufferevent *self = (lev_bufferevent *)object;
+  lev_soon_del(&self->soon);
   closeviews(L, self);
   bufferevent_setcb(self->ptr, NULL, NULL, NULL, NULL);
   bufferevent_disable(self->ptr, EV_READ | EV_WRITE);
   lev_bytes_drop(bufferevent_get_input(self->ptr));
   lev_bytes_drop(bufferevent_get_output(self->ptr));
-  if (self->fd >= 0) { /* libevent itself would close it a turn later */
-    bufferevent_setfd(self->ptr, -1);
-    lev_fd_close(L, self->fd);
-  }
-  self->fd = -1;
+  lev_bufferevent_dropfd(self);
   bufferevent_free(self->ptr);
   self->ptr = NULL;
 }
@@ -48,6 +53,12 @@ void lev_bufferevent_free(lua_State *L, lev_object *object) {
 static int hold(lua_State *L) {
   lev_bufferevent *self = lua_touserdata(L, 1);
   lev_deadline_add(L, &self->head, 1, self->linger);
+  return 0;
+}
+
+/* The other end of the pair gets what is left and the end. */
+static int endpair(lua_State *L) {
+  lev_pair_end(L, lua_touserdata(L, 1), 1);
   return 0;
 }
 
@@ -61,22 +72,21 @@ static bool try(lua_State *L, lua_CFunction function) {
   return ok;
 }
 
-static int holdpair(lua_State *L) {
-  lev_pair_hold(L, lua_touserdata(L, 1), 1);
-  return 0;
-}
-
-/* The partner gets what is left and the end. */
-static void closepair(lua_State *L, lev_bufferevent *self) {
-  if (self->partner != NULL && self->partner->head.open)
-    bufferevent_flush(self->ptr, EV_WRITE, BEV_FINISHED);
-  try(L, holdpair);
-}
-
-/* Whether the peer has sent what the system has and nobody has read. */
-static bool hasunread(const lev_bufferevent *self) {
+static size_t ask(int fd, unsigned long what) {
   int n = 0;
-  return !self->ended && ioctl(self->fd, FIONREAD, &n) == 0 && n > 0;
+  return ioctl(fd, what, &n) == 0 && n > 0 ? (size_t)n : 0;
+}
+
+static bool isunix(int fd) {
+  lev_address a;
+  return !lev_askaddress(fd, false, &a) || lev_family(&a) == AF_UNIX;
+}
+
+/* What the peer does not have yet: here, and in the system, where it is lost
+ * if more comes from the peer after the close. */
+static size_t ungot(const lev_bufferevent *self) {
+  size_t queued = ask(self->fd, TIOCOUTQ);
+  return lev_unsent(self) + (queued > 0 && !isunix(self->fd) ? queued : 0);
 }
 
 /* Gives up what the script had set. */
@@ -85,7 +95,8 @@ static void detachscript(lua_State *L, lev_bufferevent *self) {
     lua_pushnil(L);
     lua_setiuservalue(L, 1, uv);
   }
-  self->called = self->deferred = 0;
+  lev_soon_del(&self->soon);
+  self->called = self->due = self->later.what = 0;
   self->listens = false;
   closeviews(L, self);
   bufferevent_setwatermark(self->ptr, EV_READ | EV_WRITE, 0, 0);
@@ -93,26 +104,38 @@ static void detachscript(lua_State *L, lev_bufferevent *self) {
   self->high = 0;
 }
 
+/* Whether the object may be closed at once. */
+static bool isidle(lev_bufferevent *self) {
+  if (self->fd < 0 || self->broken || self->linger <= 0 ||
+      self->later.what & BEV_EVENT_ERROR ||
+      self->generation != lev_generation()) /* the connection of a parent */
+    return true;
+  if (self->connecting)
+    self->unsent = lev_unsent(self);
+  else
+    self->unsent = self->ended ? lev_unsent(self) : ungot(self);
+  return self->unsent == 0 &&
+         (self->connecting || self->ended || ask(self->fd, FIONREAD) == 0);
+}
+
 bool lev_bufferevent_linger(lua_State *L, lev_object *object) {
   lev_bufferevent *self = (lev_bufferevent *)object;
-  if (self->pair)
-    closepair(L, self);
-  if (self->fd < 0 || self->broken || self->linger <= 0)
-    return false;
-  self->unsent = lev_unsent(self);
-  if (self->unsent == 0 && (self->connecting || !hasunread(self)))
-    return false;
-  if (!try(L, hold))
+  if (lev_ispair(self))
+    try(L, endpair);
+  if (isidle(self) || !try(L, hold))
     return false;
   detachscript(L, self);
   lev_bytes_drop(bufferevent_get_input(self->ptr));
-  self->full = false;
   self->reading = !self->ended;
-  lev_bufferevent_sync(self);
-  if (self->unsent == 0)
+  self->writing = true;
+  object->lingering = true;
+  lev_bufferevent_refresh(self);
+  if (self->connecting)
+    return true;
+  if (lev_unsent(self) == 0)
     lev_bufferevent_shut(self);
-  else if (!(bufferevent_get_enabled(self->ptr) & EV_WRITE))
-    bufferevent_enable(self->ptr, EV_WRITE);
+  else
+    lev_bufferevent_arm(self);
   return true;
 }
 
@@ -135,26 +158,27 @@ void lev_lingering_written(lev_bufferevent *self) {
     end(self);
 }
 
-void lev_lingering_event(lev_bufferevent *self, short what) {
-  bool over = self->broken || (self->ended && lev_unsent(self) == 0);
-  if (over && !(what & BEV_EVENT_CONNECTED))
+void lev_lingering_event(lev_bufferevent *self) {
+  if (self->broken || self->fd < 0 || (self->ended && lev_unsent(self) == 0))
     end(self);
 }
 
-/* The deadline of one that lingers, or the end of lev_pair_hold. */
+/* The deadline of one that lingers, or of the timeouts of a pair. */
 void lev_bufferevent_due(const lev_frame *f, lev_object *object) {
   lev_bufferevent *self = (lev_bufferevent *)object;
+  int index = lua_gettop(f->L);
   if (object->lingering) {
-    size_t left = lev_unsent(self);
+    size_t left = ungot(self);
     if (left < self->unsent) {
       self->unsent = left;
       /* Its own entry has just been taken out, so there is room. */
-      lev_deadline_add(f->L, object, lua_gettop(f->L), self->linger);
+      lev_deadline_add(f->L, object, index, self->linger);
     } else {
       lev_end(f->L, object);
     }
-  } else if (object->open && !object->type->pending(object)) {
-    lev_unpinat(f->L, object, f->handler + 1);
+  } else if (object->open) {
+    lev_pair_due(f->L, self, index);
+    lev_bufferevent_refresh(self);
   }
   lua_settop(f->L, f->top);
 }

@@ -6,11 +6,11 @@
 #include <sys/uio.h>
 
 #include "kernel/bytes.h"
-#include "kernel/callback.h"
 #include "kernel/convert.h"
 #include "kernel/pin.h"
 #include "kernel/result.h"
 #include "types/bufferevent.h"
+#include "types/socket.h"
 
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0 /* SIGPIPE is ignored anyway: see process.h */
@@ -20,9 +20,9 @@ enum { LEV_PARTS = 16 }; /* strings that one system call sends */
 
 /* Whether bytes may go to the socket past the output. */
 static bool direct(const lev_bufferevent *self) {
-  return self->fd >= 0 && !self->connecting && lev_unsent(self) == 0 &&
-         (self->output == NULL || self->output->entry == NULL) &&
-         bufferevent_get_enabled(self->ptr) & EV_WRITE;
+  return self->fd >= 0 && !self->connecting && self->writing &&
+         lev_unsent(self) == 0 &&
+         (self->output == NULL || self->output->entry == NULL);
 }
 
 static bool arestrings(lua_State *L, int first, int last) {
@@ -33,9 +33,14 @@ static bool arestrings(lua_State *L, int first, int last) {
   return true;
 }
 
-/* Gives strings to the socket; returns how many bytes it took. An error is
- * kept for the event callback: libevent will meet it, or another that follows
- * from it, when it tries to send the rest. */
+/* An error of sending is kept for the event callback: libevent will meet it, or
+ * another that follows from it, when it tries to send the rest. */
+static void keeperror(lev_bufferevent *self) {
+  if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS)
+    self->error = errno;
+}
+
+/* Gives strings to the socket; returns how many bytes it took. */
 static size_t sendstrings(lua_State *L, lev_bufferevent *self, int first,
                           int last) {
   struct iovec parts[LEV_PARTS];
@@ -50,55 +55,55 @@ static size_t sendstrings(lua_State *L, lev_bufferevent *self, int first,
       message.msg_iovlen == 1
           ? send(self->fd, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL)
           : sendmsg(self->fd, &message, MSG_NOSIGNAL);
-  if (n < 0 && errno != EAGAIN && errno != EINTR && errno != ENOBUFS)
-    self->error = errno;
+  if (n < 0)
+    keeperror(self);
   return n > 0 ? (size_t)n : 0;
 }
 
-/* Makes sure that libevent sends what has just come into an empty output: it
- * does not tell if it could not watch the socket. */
-static bool arm(const lev_bufferevent *self) {
-  errno = 0;
-  return self->fd < 0 || self->connecting ||
-         !(bufferevent_get_enabled(self->ptr) & EV_WRITE) ||
-         bufferevent_enable(self->ptr, EV_WRITE) == 0;
-}
-
-/* Queues what is left of the strings behind the n bytes that were sent. If
- * memory runs out in the middle, nothing more may follow. */
+/* Queues what is left of the strings behind the n bytes that were sent. */
 static void queuerest(lua_State *L, lev_bufferevent *self, int first, int last,
-                      size_t n) {
+                      size_t n, lev_reference *held[]) {
   struct evbuffer *output = bufferevent_get_output(self->ptr);
-  bool was = self->broken;
-  self->broken = n > 0 || first < last;
+  bool ok = true;
   for (int arg = first; arg <= last; arg++) {
     size_t length = lua_rawlen(L, arg);
-    if (n < length)
-      lev_bytes_add(L, &self->head, output, arg, n);
+    lev_reference *reference = held[arg - first];
+    if (ok && n < length)
+      ok = lev_bytes_addheld(L, output, arg, n, reference);
+    else
+      lev_bytes_release(reference);
     n -= n < length ? n : length;
   }
-  self->broken = was;
+  if (ok)
+    return;
+  self->broken = true; /* bytes are missing: nothing more may follow */
+  luaL_error(L, "not enough memory");
 }
 
-/* Writes strings at once as far as the socket takes them. */
+/* Writes strings at once as far as the socket takes them. No Lua code may run
+ * between that and queueing the rest, or it could write in between. */
 static void writestrings(lua_State *L, lev_bufferevent *self, int first,
                          int last) {
+  lev_reference *held[LEV_PARTS];
   size_t total = 0;
-  for (int arg = first; arg <= last; arg++)
+  for (int arg = first; arg <= last; arg++) {
     total += lua_rawlen(L, arg);
-  size_t n = total > 0 ? sendstrings(L, self, first, last) : 0;
-  if (n < total)
-    queuerest(L, self, first, last, n);
+    held[arg - first] = lev_bytes_hold(L, arg);
+  }
+  bool past = self->head.open && direct(self); /* or a finalizer was here */
+  size_t n = past && total > 0 ? sendstrings(L, self, first, last) : 0;
+  if (!self->head.open)
+    n = total;
+  queuerest(L, self, first, last, n, held);
+  lev_stillopen(L, &self->head);
 }
 
 /* Writes what another buffer holds at once as far as the socket takes it, and
  * queues the rest. */
 static void writebuffer(lev_bufferevent *self, lev_evbuffer *source) {
-  size_t length = evbuffer_get_length(source->ptr);
-  if (length > 0 &&
-      evbuffer_write_atmost(source->ptr, self->fd, INT32_MAX) < 0 &&
-      errno != EAGAIN && errno != EINTR)
-    self->error = errno;
+  if (evbuffer_get_length(source->ptr) > 0 &&
+      evbuffer_write_atmost(source->ptr, self->fd, INT32_MAX) < 0)
+    keeperror(self);
   evbuffer_add_buffer(bufferevent_get_output(self->ptr), source->ptr);
 }
 
@@ -116,11 +121,11 @@ static void hand(lua_State *L, lev_bufferevent *self) {
     lev_addbytes(L, &self->head, bufferevent_get_output(self->ptr), 2);
 }
 
-/* Tells the change callbacks of the output, if it has any. */
-static void tell(lua_State *L, lev_bufferevent *self) {
-  if (self->output != NULL && self->output->entry != NULL) {
-    lua_getiuservalue(L, 1, LEV_UV_OUTPUT);
-    lev_evbuffer_changed(L, self->output, lua_gettop(L));
+/* Tells the change callbacks of a view, if it has any. */
+static void tell(lua_State *L, lev_evbuffer *view, int uservalue) {
+  if (view != NULL && lev_evbuffer_owes(view)) {
+    lua_getiuservalue(L, 1, uservalue);
+    lev_evbuffer_changed(L, view, lua_gettop(L));
     lua_pop(L, 1);
   }
 }
@@ -139,40 +144,38 @@ other end is closed: nothing is accepted any more.
 int l_bufferevent_write(lua_State *L) {
   lev_bufferevent *self = lev_bufferevent_self(L);
   lev_checkbytes(L, 2, bufferevent_get_output(self->ptr));
-  lev_stillopen(L, &self->head);
-  if (self->broken || self->shut || lev_pair_isalone(self))
+  lev_stillopen(L, &self->head); /* a metamethod may have closed it */
+  if (self->broken || self->shut || lev_isalone(self))
     return lev_failure(L, "write", EPIPE);
-  if (self->head.slot == 0)
-    lev_pin(L, &self->head, 1);
   bool empty = lev_unsent(self) == 0;
+  lev_pin(L, &self->head, 1);
   hand(L, self);
-  size_t left = lev_unsent(self);
-  bool armed = !empty || left == 0 || self->pair || arm(self);
+  if (lev_ispair(self))
+    lev_pair_move(L, self, 1, 0);
+  else if (lev_unsent(self) == 0 && self->called & EV_WRITE)
+    lev_bufferevent_later(self, EV_WRITE);
+  bool armed = !empty || lev_unsent(self) == 0 || lev_bufferevent_arm(self);
   int code = errno;
-  if (!armed)
+  if (!armed) {
+    self->broken = true; /* a part may have been sent */
     lev_bytes_drop(bufferevent_get_output(self->ptr));
-  if (left == 0 && self->called & EV_WRITE && !self->pair)
-    lev_bufferevent_trigger(self, EV_WRITE);
+  }
+  lua_Integer left = (lua_Integer)lev_unsent(self);
+  lev_bufferevent_update(L, self, 1);
   lev_evbuffer_argschanged(L, 2);
   if (self->head.open)
-    tell(L, self);
-  lev_bufferevent_settle(L, self);
+    tell(L, self->output, LEV_UV_OUTPUT);
   if (!armed)
     return lev_failure(L, "write", code);
-  lua_pushinteger(L, (lua_Integer)(self->head.open ? lev_unsent(self) : 0));
+  lua_pushinteger(L, left);
   return 1;
 }
 
 void lev_bufferevent_taken(lua_State *L, lev_bufferevent *self) {
-  if (self->full)
-    lev_bufferevent_watermark(self);
-  if (self->pair)
-    lev_bufferevent_settle(L, self);
-  if (self->input != NULL && self->input->entry != NULL) {
-    lua_getiuservalue(L, 1, LEV_UV_INPUT);
-    lev_evbuffer_changed(L, self->input, lua_gettop(L));
-    lua_pop(L, 1);
-  }
+  if (lev_ispair(self))
+    lev_pair_move(L, self, 1, 0);
+  lev_bufferevent_update(L, self, 1);
+  tell(L, self->input, LEV_UV_INPUT);
 }
 
 /***
@@ -182,14 +185,12 @@ Removes bytes from the input and returns them. Wraps `bufferevent_read`.
 @return string? bytes nil if there are none.
 */
 int l_bufferevent_read(lua_State *L) {
-  lev_bufferevent *self = lev_bufferevent_self(L);
-  struct evbuffer *input = bufferevent_get_input(self->ptr);
-  size_t length = evbuffer_get_length(input);
   size_t n;
-  if (!lev_checkcount(L, 2, length, &n))
+  lev_bufferevent *self = lev_bufferevent_self(L);
+  if (!lev_checkcount(L, 2, lev_unread(self), &n))
     return 1;
-  lev_bytes_take(L, &self->head, input, n);
-  if (self->full || self->pair || self->input != NULL)
+  lev_bytes_take(L, &self->head, bufferevent_get_input(self->ptr), n);
+  if (self->high > 0 || lev_ispair(self) || self->input != NULL)
     lev_bufferevent_taken(L, self);
   return 1;
 }
@@ -198,28 +199,35 @@ int l_bufferevent_read(lua_State *L) {
 
 static void inputchanged(lua_State *L, lev_object *owner, int index) {
   lev_bufferevent *self = (lev_bufferevent *)owner;
-  if (!owner->open)
-    return;
-  if (self->full)
-    lev_bufferevent_watermark(self);
-  if (self->pair)
-    lev_pair_hold(L, self, index);
-  else if (owner->slot == 0 && owner->type->pending(owner))
-    lev_pin(L, owner, index);
-  else
-    lev_unpinidle(L, owner);
+  if (owner->open && lev_ispair(self))
+    lev_pair_move(L, self, index, 0);
+  lev_bufferevent_update(L, self, index);
+}
+
+static void outputchanged(lua_State *L, lev_object *owner, int index) {
+  lev_bufferevent *self = (lev_bufferevent *)owner;
+  if (owner->open && !lev_ispair(self) && lev_unsent(self) > 0 &&
+      !lev_bufferevent_arm(self))
+    luaL_error(L, "not enough memory");
+  inputchanged(L, owner, index);
+}
+
+static void noticed(lev_object *owner) {
+  lev_bufferevent_later((lev_bufferevent *)owner, 0);
 }
 
 static const lev_evbufferview input_view = {
   .cannot_add = "the input of a bufferevent can only be taken from",
   .uservalue = LEV_UV_INPUT,
   .changed = inputchanged,
+  .noticed = noticed,
 };
 
 static const lev_evbufferview output_view = {
   .cannot_take = "the output of a bufferevent can only be added to",
   .uservalue = LEV_UV_OUTPUT,
-  .changed = inputchanged,
+  .changed = outputchanged,
+  .noticed = noticed,
 };
 
 /* Pushes the view that is a user value of the object at 1, made when it is
@@ -268,7 +276,7 @@ int l_bufferevent_get_output(lua_State *L) {
 
 /***
 Moves what a pair has to move, even past the watermarks; sockets need none of
-it. Wraps `bufferevent_flush`.
+it. Does the work of `bufferevent_flush`.
 @function bufferevent:flush
 @param letters string `"r"`, `"w"` or both.
 @param mode? string `"normal"`, `"flush"`, the default, or `"finished"`: the
@@ -279,17 +287,17 @@ other end is told of the end, too.
 */
 int l_bufferevent_flush(lua_State *L) {
   static const char *const names[] = { "normal", "flush", "finished", NULL };
-  static const enum bufferevent_flush_mode modes[] = { BEV_NORMAL, BEV_FLUSH,
-                                                       BEV_FINISHED };
   lev_bufferevent *self = lev_bufferevent_self(L);
   short what = lev_checkmask(L, 2, "rw");
   int mode = luaL_checkoption(L, 3, "flush", names);
-  if (lev_pair_isalone(self) ||
-      bufferevent_flush(self->ptr, what, modes[mode]) < 0)
+  if (lev_isalone(self))
     return lev_failure(L, "flush", EPIPE);
-  if (what & EV_READ)
-    lev_bufferevent_watermark(self);
-  lev_bufferevent_settle(L, self);
+  if (lev_ispair(self)) {
+    lev_pair_move(L, self, 1, mode > 0 ? what : 0);
+    if (mode == 2 && what & EV_WRITE)
+      lev_pair_end(L, self, 1);
+  }
+  lev_bufferevent_update(L, self, 1);
   return lev_result(L, 1, "flush");
 }
 
@@ -303,43 +311,35 @@ the end. Reading goes on. `"r"` ends the reading.
 @return integer? code An errno value, `ENOTCONN` without a connection.
 */
 int l_bufferevent_shutdown(lua_State *L) {
-  static const char *const letters[] = { "r", "w", "rw", NULL };
   lev_bufferevent *self = lev_bufferevent_self(L);
-  int how = luaL_checkoption(L, 2, NULL, letters);
+  int how = lev_checkhow(L, 2);
   bool ok = true;
-  if (self->pair) {
-    if (how >= 1)
-      ok = bufferevent_flush(self->ptr, EV_WRITE, BEV_FINISHED) >= 0;
-  } else if (self->fd < 0 || self->connecting) {
-    errno = ENOTCONN;
+  errno = lev_ispair(self) ? EPIPE : ENOTCONN;
+  if (lev_isalone(self) || (!lev_ispair(self) && self->fd < 0) ||
+      self->connecting)
     return lev_result(L, 0, "shutdown");
-  } else {
-    if (how != 1)
-      ok = shutdown(self->fd, SHUT_RD) == 0;
-    if (how >= 1 && lev_unsent(self) == 0)
-      ok = lev_bufferevent_shut(self) && ok;
-  }
+  if (!lev_ispair(self) && how != SHUT_WR)
+    ok = shutdown(self->fd, SHUT_RD) == 0;
+  if (!lev_ispair(self) && how != SHUT_RD && lev_unsent(self) == 0)
+    ok = lev_bufferevent_shut(self) && ok;
   int code = errno;
-  if (how >= 1)
-    self->shut = true;
-  lev_bufferevent_settle(L, self);
+  self->shut = self->shut || how != SHUT_RD;
+  if (lev_ispair(self) && how != SHUT_RD)
+    lev_pair_end(L, self, 1);
+  lev_bufferevent_update(L, self, 1);
   errno = code;
   return lev_result(L, ok, "shutdown");
 }
 
 /***
 Calls the read or write callback soon, whatever the watermarks say. Wraps
-`bufferevent_trigger`, deferred.
+`bufferevent_trigger`.
 @function bufferevent:trigger
 @param letters string `"r"`, `"w"` or both.
 */
 int l_bufferevent_trigger(lua_State *L) {
   lev_bufferevent *self = lev_bufferevent_self(L);
-  short what = lev_checkmask(L, 2, "rw");
-  if (self->pair)
-    lev_pair_hold(L, self, 1);
-  else if (self->head.slot == 0)
-    lev_pin(L, &self->head, 1);
-  lev_bufferevent_trigger(self, what);
+  lev_bufferevent_later(self, lev_checkmask(L, 2, "rw"));
+  lev_bufferevent_update(L, self, 1);
   return 0;
 }

@@ -18,7 +18,7 @@ static size_t optbytes(lua_State *L, int arg) {
 /***
 Sets the watermarks. The read callback comes when the input has at least the
 low one, and reading pauses while it has the high one: it may exceed that by
-what one read brings, or in a pair one write. The write callback comes when
+what one read brings, not in a pair. The write callback comes when
 the output has shrunk to the low one. Wraps `bufferevent_setwatermark`.
 @function bufferevent:setwatermark
 @param letters string `"r"`, `"w"` or both.
@@ -36,11 +36,12 @@ int l_bufferevent_setwatermark(lua_State *L) {
   if (what & EV_READ) {
     self->high = high;
     bufferevent_setwatermark(self->ptr, EV_READ, low, 0);
-    lev_bufferevent_watermark(self);
   }
   if (what & EV_WRITE)
     bufferevent_setwatermark(self->ptr, EV_WRITE, low, high);
-  lev_bufferevent_settle(L, self);
+  if (lev_ispair(self))
+    lev_pair_move(L, self, 1, 0);
+  lev_bufferevent_update(L, self, 1);
   return 0;
 }
 
@@ -91,17 +92,20 @@ int l_bufferevent_set_timeouts(lua_State *L) {
   lev_bufferevent *self = lev_bufferevent_self(L);
   struct timeval *read = opttimeout(L, 2, &r);
   struct timeval *write = opttimeout(L, 3, &w);
-  errno = 0;
-  int status = bufferevent_set_timeouts(self->ptr, read, write);
-  int code = errno;
-  self->timed = read != NULL || write != NULL;
-  lev_bufferevent_settle(L, self);
-  errno = code;
-  return lev_result(L, status == 0, "set_timeouts");
+  if (lev_ispair(self)) {
+    self->timeout[0] = read != NULL ? lev_seconds(read) : 0;
+    self->timeout[1] = write != NULL ? lev_seconds(write) : 0;
+    self->expires[0] = self->expires[1] = 0;
+    lev_bufferevent_update(L, self, 1);
+    return lev_result(L, 1, "set_timeouts");
+  }
+  errno = ENOMEM;
+  return lev_result(L, bufferevent_set_timeouts(self->ptr, read, write) == 0,
+                    "set_timeouts");
 }
 
 /***
-Sets the priority of a socket's callbacks; 0 comes first. Wraps
+Sets the priority of what a socket brings; 0 comes first. Wraps
 `bufferevent_priority_set`.
 @function bufferevent:priority_set
 @param priority integer From 0 to one less than the base has.
@@ -114,9 +118,10 @@ int l_bufferevent_priority_set(lua_State *L) {
   lev_bufferevent *self = lev_bufferevent_self(L);
   int most = event_base_get_npriorities(self->head.base->ptr) - 1;
   int priority = lev_checkint(L, 2, 0, most);
-  errno = self->pair ? ENOTSUP : EBUSY;
-  return lev_result(L, bufferevent_priority_set(self->ptr, priority) == 0,
-                    "priority_set");
+  errno = lev_ispair(self) ? ENOTSUP : EBUSY;
+  bool ok =
+      !lev_ispair(self) && bufferevent_priority_set(self->ptr, priority) == 0;
+  return lev_result(L, ok, "priority_set");
 }
 
 /***

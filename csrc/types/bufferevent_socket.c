@@ -11,6 +11,7 @@
 #include "kernel/convert.h"
 #include "kernel/descriptor.h"
 #include "kernel/pin.h"
+#include "kernel/process.h"
 #include "kernel/result.h"
 #include "types/bufferevent.h"
 #include "types/socket.h"
@@ -22,25 +23,21 @@ descriptor from @{bufferevent:connect}. Wraps `bufferevent_socket_new`.
 @param socket? libevent.socket
 @param options? table Any of:
 - `linger`: seconds without progress that a close waits for, 5 by default; 0
-  drops what is not sent;
-- `defer`: boolean, call back from the loop itself, never from within what
-  libevent does.
+  drops what is not sent.
 @return libevent.bufferevent bufferevent
 */
 int l_bufferevent_socket_new(lua_State *L) {
-  static const char *const names[] = { "linger", "defer", NULL };
+  static const char *const names[] = { "linger", NULL };
   lev_base *base = lev_self(L, &lev_event_base);
   lev_socket *socket =
       lua_isnoneornil(L, 2) ? NULL : lev_check(L, 2, &lev_socket_type);
   lev_checkoptions(L, 3, names);
-  bool defer = lev_optboolean(L, 3, "defer", false);
   double linger = lev_optseconds(L, 3, "linger", 5);
   lev_bufferevent *self = lev_new(L, 1, &lev_bufferevent_type);
   if (socket != NULL && !socket->head.open) /* by a finalizer */
     return luaL_argerror(L, 2, "attempt to use a closed socket");
   struct bufferevent *ptr =
-      bufferevent_socket_new(base->ptr, socket != NULL ? socket->fd : -1,
-                             defer ? BEV_OPT_DEFER_CALLBACKS : 0);
+      bufferevent_socket_new(base->ptr, socket != NULL ? socket->fd : -1, 0);
   if (ptr == NULL)
     return luaL_error(L, "not enough memory");
   self->linger = linger;
@@ -52,37 +49,56 @@ int l_bufferevent_socket_new(lua_State *L) {
 /* Raises unless the bufferevent is one that has no descriptor yet. */
 static lev_bufferevent *checkempty(lua_State *L) {
   lev_bufferevent *self = lev_bufferevent_self(L);
-  if (self->pair)
+  if (lev_ispair(self))
     luaL_error(L, "an end of a pair takes no socket");
   if (self->fd >= 0)
     luaL_error(L, "the bufferevent has a socket already");
   return self;
 }
 
+/* Takes a descriptor that is owned already; libevent forgets the priority. */
+static void setfd(lev_bufferevent *self, int fd) {
+  int priority = bufferevent_get_priority(self->ptr);
+  self->fd = fd;
+  self->generation = lev_generation();
+  self->ended = self->broken = self->shut = false;
+  self->error = 0;
+  bufferevent_setfd(self->ptr, fd);
+  bufferevent_priority_set(self->ptr, priority);
+}
+
 /* Starts to connect; the result comes as an event. */
-static int start(lev_bufferevent *self, const lev_address *a) {
+static bool start(lev_bufferevent *self, int fd, const lev_address *a) {
   int on = 1;
   if (lev_family(a) != AF_UNIX)
-    setsockopt(self->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  int failed =
-      connect(self->fd, (const struct sockaddr *)&a->storage, a->length);
-  self->error = failed && errno != EINPROGRESS && errno != EINTR ? errno : 0;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  int failed = connect(fd, (const struct sockaddr *)&a->storage, a->length);
+  int code = failed && errno != EINPROGRESS && errno != EINTR ? errno : 0;
+  setfd(self, fd);
   self->connecting = true;
-  lev_bufferevent_sync(self);
-  errno = 0;
-  bufferevent_setfd(self->ptr, self->fd);
-  if (self->error == 0)
-    return bufferevent_socket_connect(self->ptr, NULL, 0);
-  bufferevent_disable(self->ptr, EV_WRITE);
-  bufferevent_trigger_event(self->ptr, BEV_EVENT_ERROR,
-                            BEV_TRIG_DEFER_CALLBACKS);
-  return 0;
+  errno = ENOMEM;
+  if (code != 0)
+    lev_bufferevent_laterevent(self, BEV_EVENT_ERROR, code);
+  else if (bufferevent_socket_connect(self->ptr, NULL, 0) != 0)
+    self->connecting = false;
+  return self->connecting;
+}
+
+static int newsocket(lua_State *L, const lev_address *a) {
+  int fd = socket(lev_family(a), SOCK_STREAM, 0);
+  if (fd < 0 || (lev_fd_prepare(fd) && lev_fd_own(L, fd, true)))
+    return fd;
+  int code = errno;
+  close(fd);
+  errno = code;
+  return -1;
 }
 
 /***
 Connects to an address. The event callback gets `"connected"`, or `"error"` with
 the reason; what is written before is sent then. The write timeout holds for
-connecting, too. Wraps `bufferevent_socket_connect`.
+connecting, too: after it the connection is given up. Wraps
+`bufferevent_socket_connect`.
 @function bufferevent:connect
 @param address string Such as `"127.0.0.1:80"`, `"[::1]:80"` or
 `"unix:/run/app.sock"`.
@@ -95,23 +111,12 @@ int l_bufferevent_socket_connect(lua_State *L) {
   lev_bufferevent *self = checkempty(L);
   lev_checkaddress(L, 2, &a);
   lev_pin(L, &self->head, 1);
-  int fd = socket(lev_family(&a), SOCK_STREAM, 0);
-  if (fd >= 0 && (!lev_fd_prepare(fd) || !lev_fd_own(L, fd, true))) {
-    int code = errno;
-    close(fd);
-    errno = code;
-    fd = -1;
-  }
-  self->fd = fd;
-  bool ok = fd >= 0 && start(self, &a) == 0;
+  int fd = newsocket(L, &a);
+  bool ok = fd >= 0 && start(self, fd, &a);
   int code = errno;
-  if (!ok && fd >= 0) {
-    self->connecting = false;
-    bufferevent_setfd(self->ptr, -1);
-    lev_fd_close(L, fd);
-    self->fd = -1;
-  }
-  lev_bufferevent_settle(L, self);
+  if (!ok)
+    lev_bufferevent_dropfd(self);
+  lev_bufferevent_update(L, self, 1);
   errno = code;
   return lev_result(L, ok, "connect");
 }
@@ -120,14 +125,15 @@ int l_bufferevent_socket_connect(lua_State *L) {
 Takes a socket over where there is none yet. Wraps `bufferevent_setfd`.
 @function bufferevent:setfd
 @param socket libevent.socket
+@return boolean? ok
+@return string? message
+@return integer? code An errno value.
 */
 int l_bufferevent_setfd(lua_State *L) {
   lev_bufferevent *self = checkempty(L);
   lev_socket *socket = lev_check(L, 2, &lev_socket_type);
-  self->fd = lev_socket_take(L, socket);
-  bufferevent_setfd(self->ptr, self->fd);
-  lev_bufferevent_settle(L, self);
-  return 0;
+  setfd(self, lev_socket_take(L, socket));
+  return lev_result(L, lev_bufferevent_update(L, self, 1), "setfd");
 }
 
 /***

@@ -1,8 +1,9 @@
 #ifndef LEV_TYPES_EVBUFFER_H
 #define LEV_TYPES_EVBUFFER_H
 
+#include <stdbool.h>
+
 #include <event2/buffer.h>
-#include <event2/event_struct.h>
 
 #include "kernel/object.h"
 
@@ -21,6 +22,9 @@ typedef struct lev_evbufferview {
   /* Runs after a method has changed the view. The owner is at an index.
    * [-0, +0, v] */
   void (*changed)(lua_State *L, lev_object *owner, int index);
+  /* Runs when there is something to tell the view's change callbacks; the
+   * owner must call lev_evbuffer_tell soon. [-0, +0, -] */
+  void (*noticed)(lev_object *owner);
 } lev_evbufferview;
 
 typedef struct lev_evbuffer {
@@ -31,7 +35,6 @@ typedef struct lev_evbuffer {
   struct evbuffer_cb_entry *entry; /* while there are change callbacks */
   size_t added, deleted;           /* what they were not told of yet */
   bool telling;                    /* they are being called */
-  struct event notify;             /* of a view: libevent has changed it */
 } lev_evbuffer;
 
 extern const lev_type lev_evbuffer_type;
@@ -70,7 +73,15 @@ bool lev_checkcount(lua_State *L, int arg, size_t all, size_t *n);
  * change callbacks, which may raise. [-0, +0, v] */
 void lev_evbuffer_changed(lua_State *L, lev_evbuffer *self, int index);
 
-/* The same for the buffers among the arguments from 'first' on. [-0, +0, v] */
+/* Tells the change callbacks of a view what libevent did to it. [-0, +0, -] */
+void lev_evbuffer_tell(lev_evbuffer *self);
+
+/* Whether the change callbacks were not told everything. [-0, +0, -] */
+static inline bool lev_evbuffer_owes(const lev_evbuffer *self) {
+  return self->entry != NULL && self->added + self->deleted > 0;
+}
+
+/* The same as lev_evbuffer_changed for the buffers among the arguments from 'first' on. [-0, +0, v] */
 void lev_evbuffer_argschanged(lua_State *L, int first);
 
 /* Stops telling of changes. [-0, +0, -] */

@@ -60,7 +60,7 @@ static void addeach(lua_State *L, const lev_object *owner,
   for (int arg = first; arg <= last; arg++) {
     if (!lua_isuserdata(L, arg)) {
       lev_evbuffer *own = lev_evbuffer_new(L);
-      lev_bytes_add(L, &own->head, own->ptr, arg, 0);
+      lev_bytes_add(L, &own->head, own->ptr, arg);
       lua_replace(L, arg);
     }
   }
@@ -85,10 +85,10 @@ void lev_addbytes(lua_State *L, const lev_object *owner,
     if (last > first)
       lua_concat(L, last - first + 1);
     lev_stillopen(L, owner);
-    lev_bytes_add(L, owner, buffer, -1, 0);
+    lev_bytes_add(L, owner, buffer, -1);
     lua_settop(L, last);
   } else if (last == first && !lua_isuserdata(L, first)) {
-    lev_bytes_add(L, owner, buffer, first, 0);
+    lev_bytes_add(L, owner, buffer, first);
   } else {
     addeach(L, owner, buffer, first, last);
   }

@@ -2,10 +2,8 @@
  *
  * libevent calls back in the middle of what changes a buffer, where the buffer
  * must not be freed. So one entry of ours only counts, and Lua is called when
- * the method is over; for what libevent itself changes in a bufferevent, by an
- * event in the same turn of the loop. */
-
-#include <event2/event.h>
+ * the method is over; for what libevent itself changes in a bufferevent, soon,
+ * in the same turn of the loop. */
 
 #include "kernel/callback.h"
 #include "types/evbuffer.h"
@@ -22,7 +20,7 @@ static void on_change(struct evbuffer *buffer,
   self->added += info->n_added;
   self->deleted += info->n_deleted;
   if (self->view != NULL)
-    event_active(&self->notify, EV_READ, 1);
+    self->view->noticed(self->owner);
 }
 
 /* Calls each callback that was in the list when the round began and still is:
@@ -123,11 +121,9 @@ static int callchange(lua_State *L) {
   return 0;
 }
 
-static void on_notify(evutil_socket_t fd, short what, void *arg) {
-  lev_evbuffer *self = arg;
+void lev_evbuffer_tell(lev_evbuffer *self) {
   lev_frame f;
-  (void)fd, (void)what;
-  if (self->added + self->deleted > 0 && self->owner->slot != 0 &&
+  if (lev_evbuffer_owes(self) &&
       lev_entercall(&f, self->owner, 0, callchange)) {
     lua_pushlightuserdata(f.L, self);
     lev_leave(&f, self->owner, 2);
@@ -140,8 +136,6 @@ static void begin(lua_State *L, lev_evbuffer *self) {
   if (self->entry == NULL)
     luaL_error(L, "not enough memory");
   self->added = self->deleted = 0;
-  if (self->view != NULL)
-    event_assign(&self->notify, self->owner->base->ptr, -1, 0, on_notify, self);
 }
 
 void lev_evbuffer_quiet(lev_evbuffer *self) {
@@ -149,17 +143,14 @@ void lev_evbuffer_quiet(lev_evbuffer *self) {
     return;
   evbuffer_remove_cb_entry(self->ptr, self->entry);
   self->entry = NULL;
-  if (self->view != NULL) {
-    event_del(&self->notify);
-    event_debug_unassign(&self->notify);
-  }
 }
 
 /***
 Adds a function that is told of each change: after the method that made it, or
 in the same turn of the loop where libevent made it. What such a function does
-to the buffer is told afterwards. An error in one is raised by that method; where
-libevent made the change it goes the way of errors in callbacks. Wraps
+to the buffer is told afterwards. An error in one is raised by that method, whose
+results are lost; where libevent made the change it goes the way of errors in
+callbacks. Wraps
 `evbuffer_add_cb`.
 @function evbuffer:add_cb
 @param callback fun(buffer: libevent.evbuffer, added: integer, deleted: integer, before: integer)

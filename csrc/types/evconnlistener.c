@@ -229,6 +229,7 @@ static int l_getsockname(lua_State *L) {
 }
 
 static void free_evconnlistener(lua_State *L, lev_object *object) {
+  (void)L;
   lev_evconnlistener *self = (lev_evconnlistener *)object;
   const char *path = self->path.length > 0 ? lev_unixpath(&self->path) : NULL;
   event_del(&self->event);
@@ -236,7 +237,7 @@ static void free_evconnlistener(lua_State *L, lev_object *object) {
   if (path != NULL && self->generation == lev_generation() &&
       lev_samefile(path, &self->made))
     unlink(path);
-  lev_fd_close(L, self->fd);
+  lev_fd_close(object->base->state, self->fd);
   self->fd = -1;
   self->enabled = self->paused = false;
 }

@@ -94,7 +94,6 @@ typedef struct trouble {
   int code;
   bool collects; /* try again after a collection */
   bool reports;
-  bool pauses; /* set when the deadline is */
 } trouble;
 
 /* The listener at 2, the trouble at 3. */
@@ -104,8 +103,10 @@ static int calltrouble(lua_State *L) {
     lua_gc(L, LUA_GCCOLLECT);
     return 0;
   }
-  lev_deadline_add(L, lua_touserdata(L, 2), 2, retry_after);
-  t->pauses = true;
+  lev_evconnlistener *self = lua_touserdata(L, 2);
+  lev_deadline_add(L, &self->head, 2, retry_after);
+  event_del(&self->event);
+  self->paused = true;
   if (!t->reports)
     return 0;
   bool told = lua_getiuservalue(L, 2, LEV_UV_ERROR_CB) == LUA_TFUNCTION;
@@ -134,10 +135,6 @@ static bool suffer(lev_evconnlistener *self, int code) {
   if (lev_entercall(&f, &self->head, 0, calltrouble)) {
     lua_pushlightuserdata(f.L, &it);
     lev_leave(&f, &self->head, 2);
-  }
-  if (it.pauses && self->head.open && self->enabled) {
-    event_del(&self->event);
-    self->paused = true;
   }
   return it.collects;
 }

@@ -56,6 +56,7 @@ static lev_base *prepare(lua_State *L) {
   base->generation = lev_generation();
   base->id = ++base->state->last_id;
   base->deadlines.fd = -1;
+  base->soon.end = &base->soon.first;
   lev_slots_open(L, -1);
   lev_ready_open(L, -1);
   return base;
@@ -67,6 +68,7 @@ static bool start(lua_State *L, lev_base *base) {
   event_assign(&base->kick, base->ptr, -1, 0, lev_onwake, base);
   event_assign(&base->stop, base->ptr, -1, 0, on_stop, base);
   event_priority_set(&base->stop, 0);
+  event_assign(&base->soon.event, base->ptr, -1, 0, lev_onsoon, base);
   lev_open(&base->head);
   errno = EMFILE; /* it was the last to get a descriptor, so has the highest */
   if (lev_deadlines_open(base) && lev_canwatch(base, base->deadlines.fd))
@@ -127,6 +129,8 @@ static void free_event_base(lua_State *L, lev_object *self) {
   event_debug_unassign(&base->kick);
   event_del(&base->stop);
   event_debug_unassign(&base->stop);
+  event_del(&base->soon.event);
+  event_debug_unassign(&base->soon.event);
   lev_signals_release(base);
   if (base->running)
     event_base_loopbreak(base->ptr);

@@ -51,9 +51,11 @@ static bool getlist(lua_State *L, int arg, const char *option) {
   return type != LUA_TNIL;
 }
 
-static bool ismethod(const char *name) {
+static bool ismethod(lua_State *L, const char *name) {
   const char **methods = event_get_supported_methods();
-  for (int i = 0; methods != NULL && methods[i] != NULL; i++) {
+  if (methods == NULL)
+    luaL_error(L, "not enough memory");
+  for (int i = 0; methods[i] != NULL; i++) {
     if (strcmp(methods[i], name) == 0)
       return true;
   }
@@ -68,7 +70,7 @@ static void pushavoid(lua_State *L, int arg) {
     return;
   for (int i = 1; nextname(L, arg, "avoid", i); i++) {
     const char *name = lua_tostring(L, -1);
-    if (!ismethod(name))
+    if (!ismethod(L, name))
       lev_optionerror(L, arg, "avoid",
                       lua_pushfstring(L, "unknown method '%s'", name));
     lua_rawseti(L, list, i);

@@ -151,7 +151,7 @@ Gives the descriptor away: the socket is closed, the descriptor is not.
 static int l_detach(lua_State *L) {
   lev_socket *self = lev_self(L, &lev_socket_type);
   int fd = lev_socket_take(L, self);
-  lev_fd_disown(L, fd);
+  lev_fd_disown(lev_getstate(L), fd);
   lua_pushinteger(L, fd);
   return 1;
 }
@@ -289,7 +289,7 @@ static int l_shutdown(lua_State *L) {
 static void free_socket(lua_State *L, lev_object *object) {
   lev_socket *self = (lev_socket *)object;
   if (self->fd >= 0)
-    lev_fd_close(L, self->fd);
+    lev_fd_close(lev_getstate(L), self->fd);
   self->fd = -1;
 }
 

@@ -159,10 +159,23 @@ end)
 describe("os.exit in a callback", function()
   local kinds = {
     timer = "base:timer(leave):add(0)",
-    event = "base:event(w, 'wp', leave):add()",
+    descriptor = "base:event(w, 'wp', leave):add()",
     signal = "base:signal('USR1', leave):add() posix.raise(10)",
     defer = "base:defer(leave)",
     on_error = "base:on_error(leave) base:timer(error):add(0)",
+    read = [[local a, b = libevent.socketpair() local bev = base:bufferevent(a)
+      bev:setcb { read = leave } bev:enable "r" bev:write(("x"):rep(1000000))
+      posix.write(b:fd(), "x")]],
+    write = [[local a, b = libevent.socketpair() local bev = base:bufferevent(a)
+      bev:setcb { write = leave } bev:write "x"]],
+    event = [[local a, b = libevent.socketpair() local bev = base:bufferevent(a)
+      bev:setcb { event = leave } bev:enable "r" b:close()]],
+    pair = [[local one, two = base:pair() two:setcb { read = leave }
+      two:enable "r" one:write(("x"):rep(100000))]],
+    listener = [[local l = base:listener("127.0.0.1:0", nil, leave)
+      posix.connect(tonumber(l:getsockname():match ":(%d+)$"))]],
+    change = [[local a, b = libevent.socketpair() local bev = base:bufferevent(a)
+      bev:input():add_cb(leave) bev:enable "r" posix.write(b:fd(), "x")]],
     coroutine = [[base:timer(function() coroutine.wrap(leave)() end):add(0)]],
   }
   for name, code in pairs(kinds) do

@@ -21,12 +21,16 @@ describe("a program that embeds Lua", function()
     assert.same({ "ok\n", "exit", 0 }, { program "host_loop" })
   end)
 
-  it("survives the failure of each allocation #load", function()
-    local output, how, number = program("memory", "spec/host/memory.lua")
-    assert.same({ "exit", 0 }, { how, number }, output)
-    for _, way in ipairs { "once", "from then on" } do
-      local failed = output:match("(%d+) allocations failed " .. way)
-      assert.is_true(tonumber(failed) > 100)
-    end
-  end)
+  for _, what in ipairs { "memory", "echo" } do
+    it("survives the failure of each allocation of " .. what .. " #load",
+      function()
+        local output, how, number = program("memory",
+          ("spec/host/%s.lua"):format(what))
+        assert.same({ "exit", 0 }, { how, number }, output)
+        for _, way in ipairs { "once", "from then on" } do
+          local failed = output:match("(%d+) allocations failed " .. way)
+          assert.is_true(tonumber(failed) > 100)
+        end
+      end)
+  end
 end)

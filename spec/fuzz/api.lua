@@ -84,7 +84,10 @@ local function arguments()
   return table.unpack(list, 1, n)
 end
 
--- A loop that waits may have nothing to wake it, so these never wait.
+-- A loop that waits may have nothing to wake it, so these never wait. And a
+-- number at random may be a descriptor of somebody else.
+local always = { read = true, write = true }
+
 local limits = {
   loop = function(base)
     return base, pick { "nowait", "nowait", "bad" }
@@ -129,7 +132,15 @@ local sensible = {
   end,
   add_cb = function() return callback end,
   enable = function() return "rw" end,
-  write = function() return pick { "x", long, pick(pool) }, "y" end,
+  write = function(object)
+    if tostring(object):find "evbuffer" then
+      return pool.w
+    end
+    return pick { "x", long, pick(pool) }, "y"
+  end,
+  read = function(object)
+    return tostring(object):find "evbuffer" and pool.r or random(100)
+  end,
   setwatermark = function() return "rw", random(0, 4), random(4, 20) end,
   set_timeouts = function() return 0.001, 0.001 end,
   shutdown = function() return pick { "r", "w", "rw" } end,
@@ -182,7 +193,7 @@ function call()
   elseif name == "close" and methods.loop and random(10) > 1 then
     return
   else
-    args = random(3) > 1 and table.pack(guided(object, name))
+    args = (always[name] or random(3) > 1) and table.pack(guided(object, name))
       or table.pack(object, arguments())
   end
   if random(50) == 1 and not limits[name] then

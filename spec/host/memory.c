@@ -6,6 +6,7 @@
  * The allocations are those of Lua and those of libevent. */
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,8 +25,11 @@ static struct {
 
 static bool fails(void) {
   long n = ++memory.count;
-  return memory.fail_at > 0 &&
-         (n == memory.fail_at || (memory.sticky && n > memory.fail_at));
+  bool failing = memory.fail_at > 0 &&
+                 (n == memory.fail_at || (memory.sticky && n > memory.fail_at));
+  if (failing)
+    errno = ENOMEM; /* as malloc does */
+  return failing;
 }
 
 static void *lua_allocate(void *data, void *block, size_t old, size_t size) {
@@ -60,6 +64,12 @@ static int descriptors(void) {
   return n;
 }
 
+/* Whether an error says that memory ran out; a script may be called so, too. */
+static bool namesmemory(const char *message) {
+  return message != NULL && (strstr(message, " memory") != NULL ||
+                             strncmp(message, "memory", 6) == 0);
+}
+
 /* One run: LUA_OK or the status of the error, whose message must name memory.
  * Loading what the script needs does not fail: it is the host's business. */
 static int run(const char *script, long fail_at, bool sticky) {
@@ -79,7 +89,7 @@ static int run(const char *script, long fail_at, bool sticky) {
   memory.fail_at = 0;
   if (status != LUA_OK) {
     const char *message = lua_tostring(L, -1);
-    if (message == NULL || strstr(message, "memory") == NULL) {
+    if (!namesmemory(message)) {
       fprintf(stderr, "allocation %ld: unexpected error: %s\n", fail_at,
               message ? message : luaL_typename(L, -1));
       exit(1);

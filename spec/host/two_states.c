@@ -76,6 +76,33 @@ static void signals(void) {
   lua_close(L);
 }
 
+/* Both have connections and long strings on their way. A buffer cannot cross
+ * over: each state has types of its own. */
+static void connections(void) {
+  static const char code[] =
+      "base = libevent.event_base() long = ('x'):rep(1000000) "
+      "buffer = libevent.evbuffer(long) "
+      "a, b = libevent.socketpair() bev = base:bufferevent(a) "
+      "bev:write(long) bev:setcb { read = print } bev:enable 'r' "
+      "c = base:bufferevent((libevent.socketpair())) c:write(long) c:close() "
+      "one, two = base:pair() one:write(long) "
+      "two:setcb { read = function() bev:write(two:input()) end } "
+      "two:enable 'r' l = base:listener('127.0.0.1:0', nil, print) "
+      "long = nil collectgarbage() base:loop 'nowait'";
+  lua_State *L = newstate();
+  other = newstate();
+  run(other, code);
+  run(L, code);
+  run(L, "got = 0 e = base:event(b, 'rp', function(e) "
+         "if other ~= false then other = false closeother() end "
+         "local data = posix.read(b:fd()) got = got + #(data or '') "
+         "if got == 2000000 then base:loopbreak() end end) e:add(20) "
+         "base:loop() assert(got == 2000000)");
+  if (other != NULL)
+    exit(4);
+  lua_close(L);
+}
+
 static void close_in(const char *code) {
   if (setjmp(escape) == 0) {
     lua_State *L = newstate();
@@ -92,6 +119,7 @@ static void close_in(const char *code) {
 int main(void) {
   close_other_in_loop();
   signals();
+  connections();
   if (__lsan_disable) /* libevent's part of a base that was left for good */
     __lsan_disable();
   close_in("base:timer(closeself):add(0) base:loop()");
@@ -99,6 +127,21 @@ int main(void) {
   close_in("base:event(w, 'w', closeself):add() base:loop()");
   close_in("base:signal('USR2', closeself):add() posix.raise(12) base:loop()");
   close_in("base:on_error(closeself) base:timer(error):add(0) base:loop()");
+  close_in("a, b = libevent.socketpair() bev = base:bufferevent(a) "
+           "bev:setcb { read = closeself } bev:enable 'r' "
+           "posix.write(b:fd(), 'x') bev:write(('x'):rep(1000000)) "
+           "base:loop()");
+  close_in("bev = base:bufferevent((libevent.socketpair())) collectgarbage() "
+           "bev:setcb { event = closeself } bev:enable 'r' base:loop()");
+  close_in("bev = base:bufferevent((libevent.socketpair())) "
+           "bev:setcb { write = closeself } bev:trigger 'w' base:loop()");
+  close_in("one, two = base:pair() two:setcb { read = closeself } "
+           "two:enable 'r' one:write(('x'):rep(100000)) base:loop()");
+  close_in("l = base:listener('127.0.0.1:0', nil, closeself) "
+           "fd = posix.connect(tonumber(l:getsockname():match ':(%d+)$')) "
+           "base:loop()");
+  close_in("buffer = libevent.evbuffer(('x'):rep(100000)) "
+           "buffer:add_cb(closeself) buffer:drain(1)");
   puts("ok");
   return 0;
 }
