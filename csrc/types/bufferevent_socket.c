@@ -56,15 +56,13 @@ static lev_bufferevent *checkempty(lua_State *L) {
   return self;
 }
 
-/* Takes a descriptor that is owned already; libevent forgets the priority. */
+/* Takes a descriptor that is owned already. */
 static void setfd(lev_bufferevent *self, int fd) {
-  int priority = bufferevent_get_priority(self->ptr);
   self->fd = fd;
   self->generation = lev_generation();
   self->ended = self->broken = self->shut = false;
   self->error = 0;
   bufferevent_setfd(self->ptr, fd);
-  bufferevent_priority_set(self->ptr, priority);
 }
 
 /* Starts to connect; the result comes as an event. */
@@ -111,9 +109,11 @@ int l_bufferevent_socket_connect(lua_State *L) {
   lev_bufferevent *self = checkempty(L);
   lev_checkaddress(L, 2, &a);
   lev_pin(L, &self->head, 1);
+  int priority = bufferevent_get_priority(self->ptr);
   int fd = newsocket(L, &a);
   bool ok = fd >= 0 && start(self, fd, &a);
   int code = errno;
+  bufferevent_priority_set(self->ptr, priority); /* libevent forgets it */
   if (!ok)
     lev_bufferevent_dropfd(self);
   lev_bufferevent_update(L, self, 1);
@@ -132,7 +132,9 @@ Takes a socket over where there is none yet. Wraps `bufferevent_setfd`.
 int l_bufferevent_setfd(lua_State *L) {
   lev_bufferevent *self = checkempty(L);
   lev_socket *socket = lev_check(L, 2, &lev_socket_type);
+  int priority = bufferevent_get_priority(self->ptr);
   setfd(self, lev_socket_take(L, socket));
+  bufferevent_priority_set(self->ptr, priority); /* libevent forgets it */
   return lev_result(L, lev_bufferevent_update(L, self, 1), "setfd");
 }
 

@@ -108,6 +108,25 @@ describe("the listener #load", function()
     assert.equal("", program.finish(pipe, pid))
   end)
 
+  it("holds 10,000 idle connections", function()
+    local pipe, pid, address = serve "ulimit -n 16000;"
+    local port, fds, n = program.port(address), {}, many(10000)
+    local function fill(up_to)
+      for i = #fds + 1, up_to do
+        fds[i] = posix.connect(port)
+      end
+      is_served(address)
+      return program.rss(pid)
+    end
+    local before = fill(100)
+    local each = (fill(100 + n) - before) / n
+    assert.is_true(helper.sanitized or each < 2, each)
+    for _, fd in ipairs(fds) do
+      posix.close(fd)
+    end
+    program.finish(pipe, pid)
+  end)
+
   --- What a peer does wrong, given its descriptor; it closes it at last.
   local wrongs = {
     { "reset", function(fd)
@@ -175,7 +194,7 @@ describe("the listener #load", function()
       local memory = program.rss(pid)
       round()
       assert.equal(before, settled())
-      assert.is_true(program.rss(pid) - memory < 2048)
+      assert.is_true(helper.sanitized or program.rss(pid) - memory < 2048)
       program.finish(pipe, pid)
     end)
   end
@@ -204,8 +223,12 @@ describe("the listener #load", function()
       bev:write "x"
     end
     run_until(base, function()
-      return count() >= 50
+      return count() >= 30
     end)
+    for _ = 1, 20 do -- and all others for whom there are descriptors
+      base:timer(function() end):add(0.02)
+      base:loop "once"
+    end
     local cpu, began = program.cpu(pid), base:now()
     local served, old = count(), {}
     for bev in pairs(answered) do
