@@ -109,7 +109,7 @@ deps: ## installs what building and the checks need, by apt-get
 demo: ## installs what is missing, builds, and runs the timer loop
 	@sh .ci/deps run
 	@$(MAKE) --no-print-directory all
-	@sh examples/demo.sh '$(LUA)'
+	@eval "$$($(MAKE) --no-print-directory env)" && sh examples/demo.sh '$(LUA)'
 
 test: ## installs what is missing, builds, and runs the specs
 	@sh .ci/deps test
@@ -142,13 +142,13 @@ fuzz: all build-specs ## random calls of everything that Lua can call
 	$(LUA) spec/fuzz/api.lua $(or $(SEEDS),1000)
 
 memory: all build-specs ## lets every single allocation fail in turn
-	$(BUILD)/spec/memory spec/host/memory.lua
+	$(BUILD)/spec/memory spec/host/memory.lua spec/host/echo.lua
 
 coverage: ## lines and branches of the C code that the specs reach
 	rm -rf build/coverage
 	$(MAKE) --no-print-directory BUILD=build/coverage CFLAGS='-O0 -g --coverage' HARDENING= all build-specs
 	LUA_CPATH='build/coverage/?.so;;' BUILD=build/coverage $(BUSTED) $(SUITE)
-	build/coverage/spec/memory spec/host/memory.lua > build/coverage/memory.txt
+	build/coverage/spec/memory spec/host/memory.lua spec/host/echo.lua > build/coverage/memory.txt
 	gcovr -r . --object-directory build/coverage --filter csrc/ --branches --print-summary -o build/coverage/branches.txt
 	gcovr -r . --object-directory build/coverage --filter csrc/ --fail-under-line 90
 
@@ -196,10 +196,11 @@ check: ## everything that continuous integration runs after test
 	$(MAKE) --no-print-directory docs types
 	$(MAKE) --no-print-directory rock
 
-rock: ## installs the rock into build/rock and runs an example with it
+rock: ## installs the rock into build/rock and runs examples with it
 	luarocks --lua-version $(LUA_VERSION) --tree build/rock make
 	cd / && eval "$$(luarocks --lua-version $(LUA_VERSION) --tree '$(CURDIR)/build/rock' path)" && \
-	  $(LUA) '$(CURDIR)/examples/timer.lua' 3 0.01
+	  $(LUA) '$(CURDIR)/examples/timer.lua' 3 0.01 && \
+	  sh '$(CURDIR)/examples/demo.sh' '$(LUA)'
 
 bench: all $(BENCH) $(BUILD)/spec/posix.so ## measures against C libevent, side by side
 	$(LUA) bench/run.lua $(BUILD) $(ROUNDS)

@@ -3,10 +3,10 @@
 set -eu
 
 lua=${1:-lua5.4}
-export LUA_PATH='lua/?.lua;lua/?/init.lua;;' LUA_CPATH='build/?.so;;'
+here=$(dirname "$0")
 
 said=$(mktemp)
-"$lua" examples/service.lua 127.0.0.1:0 >"$said" 2>&1 &
+"$lua" "$here/service.lua" 127.0.0.1:0 >"$said" 2>&1 &
 service=$!
 trap 'kill $service 2>/dev/null || :; rm -f "$said"' EXIT
 
@@ -28,7 +28,7 @@ address=$(sed -n 's/^listening on //p' "$said")
 echo "The timer loop and the listener run in one process, at $address."
 for line in 'hello' 'is anybody there?'; do
   echo "client   > $line"
-  answer=$(echo "$line" | "$lua" examples/client.lua "$address")
+  answer=$(echo "$line" | "$lua" "$here/client.lua" "$address")
   echo "client   < $answer"
   [ "$answer" = "$line" ]
 done

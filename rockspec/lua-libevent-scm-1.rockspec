@@ -9,8 +9,9 @@ source = {
 description = {
   summary = "libevent, whole and safe, for Lua 5.4",
   detailed = [[
-    Events, timers and signals of libevent as Lua objects that cannot crash
-    the process, whatever a script closes, drops or raises, and wherever.
+    Events, timers, signals, buffers and connections of libevent as Lua objects
+    that cannot crash the process, whatever a script closes, drops or raises,
+    or a peer sends.
   ]],
   homepage = "https://github.com/lua-libevent/lua-libevent",
   license = "MIT",
