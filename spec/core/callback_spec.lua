@@ -174,7 +174,8 @@ describe("os.exit in a callback", function()
       two:enable "r" one:write(("x"):rep(100000))]],
     listener = [[local l = base:listener("127.0.0.1:0", nil, leave)
       posix.connect(tonumber(l:getsockname():match ":(%d+)$"))]],
-    change = [[local a, b = libevent.socketpair() local bev = base:bufferevent(a)
+    change = [[local a, b = libevent.socketpair()
+      local bev = base:bufferevent(a)
       bev:input():add_cb(leave) bev:enable "r" posix.write(b:fd(), "x")]],
     coroutine = [[base:timer(function() coroutine.wrap(leave)() end):add(0)]],
   }
