@@ -11,6 +11,8 @@ static void append(lev_base *base, lev_soon *self) {
 }
 
 static void take(lev_base *base, lev_soon *self) {
+  if (self->at == NULL)
+    return;
   *self->at = self->next;
   if (self->next != NULL)
     self->next->at = self->at;

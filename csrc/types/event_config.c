@@ -54,7 +54,7 @@ static bool getlist(lua_State *L, int arg, const char *option) {
 static bool ismethod(lua_State *L, const char *name) {
   const char **methods = event_get_supported_methods();
   if (methods == NULL)
-    luaL_error(L, "not enough memory");
+    return luaL_error(L, "not enough memory") != 0;
   for (int i = 0; methods[i] != NULL; i++) {
     if (strcmp(methods[i], name) == 0)
       return true;
