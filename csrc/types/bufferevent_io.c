@@ -90,12 +90,12 @@ static void writestrings(lua_State *L, lev_bufferevent *self, int first,
     total += lua_rawlen(L, arg);
     held[arg - first] = lev_bytes_hold(L, arg);
   }
-  bool past = self->head.open && direct(self); /* or a finalizer was here */
-  size_t n = past && total > 0 ? sendstrings(L, self, first, last) : 0;
-  if (!self->head.open)
-    n = total;
-  queuerest(L, self, first, last, n, held);
+  for (int i = 0; i <= last - first && !self->head.open; i++)
+    lev_bytes_release(held[i]);
   lev_stillopen(L, &self->head);
+  bool past = total > 0 && direct(self); /* unless a finalizer has written */
+  size_t n = past ? sendstrings(L, self, first, last) : 0;
+  queuerest(L, self, first, last, n, held);
 }
 
 /* Writes what another buffer holds at once as far as the socket takes it, and

@@ -179,6 +179,28 @@ describe("a bufferevent", function()
       posix.close(fd)
     end))
 
+  it("may be closed by a finalizer while it writes", loop(function(base)
+    local long, closed = ("x"):rep(100000), 0
+    for _ = 1, 20 do
+      local bev, fd = connected(base, { linger = 0 })
+      collectgarbage "stop"
+      setmetatable({}, { __gc = function()
+        bev:close()
+      end })
+      -- The next allocation runs a whole cycle: it is what a reference needs.
+      local mode = collectgarbage("incremental", 100, 1000, 30)
+      collectgarbage "restart"
+      local ok, message = pcall(bev.write, bev, long)
+      collectgarbage("incremental", 200, 100, 13)
+      collectgarbage(mode)
+      closed = closed + (ok and 0 or 1)
+      assert.is_true(ok or message:find "closed bufferevent" ~= nil)
+      bev:close()
+      posix.close(fd)
+    end
+    assert.is_true(closed > 0)
+  end))
+
   it("closed in a forked child with reinit is still the parent's",
     loop(function(base)
       local bev, fd = connected(base)
