@@ -49,6 +49,7 @@ static int acceptnext(int listening, arrival *a) {
 /* The callback at 1, the listener at 2, the arrival at 3. */
 static int callaccept(lua_State *L) {
   arrival *a = lua_touserdata(L, 3);
+  const lev_object *listener = lua_touserdata(L, 2);
   lev_socket *socket = lev_new(L, 0, &lev_socket_type);
   int fd = a->fd;
   a->fd = -1;
@@ -58,6 +59,8 @@ static int callaccept(lua_State *L) {
   lev_setat(L, lev_getstate(L), LEV_AT_ACCEPTED, 4);
   lev_pushaddress(L, &a->peer);
   lua_remove(L, 3);
+  if (!listener->open) /* by a finalizer: nothing calls back any more */
+    return 0;
   lua_call(L, 3, 0);
   a->welcome = true;
   return 0;
