@@ -263,6 +263,8 @@ static void describe_bufferevent(lua_State *L, const lev_object *object) {
                                        : " idle";
   if (lev_ispair(self))
     lua_pushliteral(L, "pair");
+  else if (self->fd < 0)
+    lua_pushliteral(L, "no socket");
   else
     lev_pushends(L, self->fd);
   lua_pushstring(L, state);

@@ -426,6 +426,7 @@ describe("bufferevent", function()
     local bev, fd = connected(base)
     assert.matches("^libevent%.bufferevent: 0x%x+ fd %d+ unix: → unix: idle$",
       tostring(bev))
+    assert.matches(" no socket idle$", tostring(base:bufferevent()))
     bev:enable "r"
     assert.matches(" reading$", tostring(bev))
     bev:write(("x"):rep(1000000))
