@@ -6,6 +6,7 @@ The C core: what libevent itself offers, as `require "libevent"` re-exports it.
 #include <event2/event.h>
 
 #include "kernel/api.h"
+#include "kernel/bytes.h"
 #include "kernel/log.h"
 #include "kernel/process.h"
 #include "types/bufferevent.h"
@@ -119,6 +120,7 @@ int luaopen_libevent_core(lua_State *L) {
   checkversion(L);
   lev_process_open();
   lev_getstate(L);
+  lev_bytes_open(L);
   luaL_newlib(L, functions);
   for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
     lev_register(L, -1, types[i]);

@@ -32,16 +32,16 @@ static void on_released(const void *data, size_t length, void *arg) {
   lev_bytes_release(arg);
 }
 
+void lev_bytes_open(lua_State *L) {
+  lua_newtable(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &references_key);
+}
+
 lev_reference *lev_bytes_hold(lua_State *L, int index) {
   index = lua_absindex(L, index);
   if (lua_rawlen(L, index) < LEV_LONG)
     return NULL;
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &references_key) != LUA_TTABLE) {
-    lua_pop(L, 1);
-    lua_newtable(L);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &references_key);
-  }
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &references_key);
   lev_reference *held = lua_newuserdatauv(L, sizeof *held, 1);
   held->main = lev_getstate(L)->main;
   lua_pushvalue(L, index);
@@ -125,10 +125,38 @@ void lev_bytes_push(lua_State *L, const lev_object *owner,
   luaL_pushresultsize(&b, n);
 }
 
+bool lev_bytes_begin(struct evbuffer *buffer, const char *data, size_t n) {
+  struct evbuffer_iovec v[LEV_VECTORS];
+  struct evbuffer_ptr at;
+  if (evbuffer_get_length(buffer) < n)
+    return false;
+  for (size_t from = 0; from < n;) {
+    evbuffer_ptr_set(buffer, &at, from, EVBUFFER_PTR_SET);
+    int pieces =
+        evbuffer_peek(buffer, (ev_ssize_t)(n - from), &at, v, LEV_VECTORS);
+    for (int i = 0; i < pieces && i < LEV_VECTORS && from < n; i++) {
+      size_t length = v[i].iov_len < n - from ? v[i].iov_len : n - from;
+      if (memcmp(v[i].iov_base, data + from, length) != 0)
+        return false;
+      from += length;
+    }
+  }
+  return true;
+}
+
+/* Where a finalizer has changed the buffer while the string was made, that is
+ * made again. */
 void lev_bytes_take(lua_State *L, const lev_object *owner,
                     struct evbuffer *buffer, size_t n) {
-  lev_bytes_push(L, owner, buffer, 0, n);
-  lev_stillopen(L, owner);
+  for (;;) {
+    size_t length = evbuffer_get_length(buffer);
+    n = n < length ? n : length;
+    lev_bytes_push(L, owner, buffer, 0, n);
+    lev_stillopen(L, owner);
+    if (lev_bytes_begin(buffer, lua_tostring(L, -1), n))
+      break;
+    lua_pop(L, 1);
+  }
   evbuffer_drain(buffer, n);
 }
 

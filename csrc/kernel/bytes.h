@@ -22,6 +22,9 @@ enum {
   LEV_LONG = 16384 /* from here on a reference costs less than a copy */
 };
 
+/* Makes what holding long strings needs. [-0, +0, m] */
+void lev_bytes_open(lua_State *L);
+
 /* Appends the string at an index; all of it or, with an error, nothing.
  * [-0, +0, v] */
 void lev_bytes_add(lua_State *L, const lev_object *owner,
@@ -47,7 +50,11 @@ bool lev_bytes_copy(struct evbuffer *to, struct evbuffer *from, size_t n);
 void lev_bytes_push(lua_State *L, const lev_object *owner,
                     struct evbuffer *buffer, size_t from, size_t n);
 
-/* Pushes n bytes from the start and removes them. [-0, +1, v] */
+/* Whether the buffer begins with these bytes. [-0, +0, -] */
+bool lev_bytes_begin(struct evbuffer *buffer, const char *data, size_t n);
+
+/* Pushes n bytes from the start, less if there are no more, and removes them.
+ * [-0, +1, v] */
 void lev_bytes_take(lua_State *L, const lev_object *owner,
                     struct evbuffer *buffer, size_t n);
 

@@ -135,7 +135,9 @@ static void leave(lua_State *L, lev_base *base) {
 
 void lev_frame_begin(lua_State *L, lev_base *base) {
   lua_State *main = base->state->main;
-  if (!lua_checkstack(main, LEV_ROOM))
+  /* With the places that a C function gets, so that calling one collects no
+   * garbage. */
+  if (!lua_checkstack(main, LEV_ROOM + LUA_MINSTACK))
     luaL_error(L, "stack overflow");
   lev_pushhandler(main);
   lev_slots_push(main, base);

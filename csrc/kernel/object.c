@@ -214,15 +214,19 @@ static lev_object *anyobject(lua_State *L) {
 }
 
 /* Closes the object at 1, which may have something to hand over first. */
-static int closeatease(lua_State *L) {
-  lev_object *self = anyobject(L);
-  if (isopen(self) && self->type->linger != NULL &&
-      !(self->base != NULL && lev_isforeign(self->base)) &&
-      self->type->linger(L, self)) {
+static void closeatease(lua_State *L, lev_object *self, bool now) {
+  bool lingers = isopen(self) && self->type->linger != NULL &&
+                 !(self->base != NULL && lev_isforeign(self->base)) &&
+                 self->type->linger(L, self, now);
+  if (lingers && isopen(self)) { /* or a finalizer was here */
     self->open = false;
     self->lingering = true;
   }
   lev_close(L, self);
+}
+
+static int l_closevariable(lua_State *L) {
+  closeatease(L, anyobject(L), false);
   return 0;
 }
 
@@ -243,11 +247,12 @@ A connection first hands over what it has accepted: see
 static int l_close(lua_State *L) {
   static const char *const hows[] = { "now", NULL };
   lev_object *self = anyobject(L);
-  if (lua_isnoneornil(L, 2))
-    return closeatease(L);
-  luaL_checkoption(L, 2, NULL, hows);
-  lev_close(L, self);
-  lev_end(L, self);
+  bool now = !lua_isnoneornil(L, 2);
+  if (now)
+    luaL_checkoption(L, 2, NULL, hows);
+  closeatease(L, self, now);
+  if (now)
+    lev_end(L, self);
   return 0;
 }
 
@@ -300,7 +305,7 @@ void lev_register(lua_State *L, int module, const lev_type *type) {
     { NULL, NULL },
   };
   static const luaL_Reg metamethods[] = {
-    { "__close", closeatease },
+    { "__close", l_closevariable },
     { "__tostring", l_tostring },
     { NULL, NULL },
   };

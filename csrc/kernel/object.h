@@ -42,8 +42,9 @@ typedef struct lev_type {
   void (*free)(lua_State *L, lev_object *self);
   /* Asked when a script closes the object, which stands at index 1: true if it
    * has something to hand over first. It is closed for Lua then, stays pinned
-   * and listed, and is over with lev_end. NULL where that is never so. */
-  bool (*linger)(lua_State *L, lev_object *self);
+   * and listed, and is over with lev_end. It has 'now' to drop that. NULL where
+   * there is nothing to do. */
+  bool (*linger)(lua_State *L, lev_object *self, bool now);
   /* Tells whether the object may still call back. */
   bool (*pending)(const lev_object *self);
   /* Runs when the deadline is reached; self is on top of the stack. */

@@ -49,8 +49,8 @@ static bool pending_bufferevent(const lev_object *object) {
   const lev_bufferevent *self = (const lev_bufferevent *)object;
   if (self->fd >= 0 && self->reading && !self->full && isobserved(self))
     return true;
-  return object->lingering || self->connecting || self->due != 0 ||
-         self->later.what != 0 || owes(self->input) || owes(self->output) ||
+  return object->lingering || self->connecting || lev_bufferevent_owes(self) ||
+         owes(self->input) || owes(self->output) ||
          (lev_ispair(self) && lev_deadline_pending(object, NULL)) ||
          (self->fd >= 0 && self->writing && !self->broken &&
           lev_unsent(self) > 0);
@@ -100,13 +100,22 @@ bool lev_bufferevent_update(lua_State *L, lev_bufferevent *self, int index) {
   return ok;
 }
 
+static void fail(lev_bufferevent *self) {
+  self->reading = false;
+  lev_bufferevent_laterevent(self, BEV_EVENT_ERROR | BEV_EVENT_READING, errno);
+}
+
+void lev_bufferevent_adjust(lua_State *L, lev_bufferevent *self, int index) {
+  if (!lev_bufferevent_update(L, self, index)) {
+    fail(self);
+    lev_bufferevent_update(L, self, index);
+  }
+}
+
 void lev_bufferevent_refresh(lev_bufferevent *self) {
   lev_frame f;
-  if (!derive(self)) {
-    self->reading = false;
-    lev_bufferevent_laterevent(self, BEV_EVENT_ERROR | BEV_EVENT_READING,
-                               errno);
-  }
+  if (!derive(self))
+    fail(self);
   if (self->head.slot != 0 && !pending_bufferevent(&self->head) &&
       lev_frame_open(&f, self->head.base)) {
     lev_unpinat(f.L, &self->head, f.handler + 1);
@@ -126,8 +135,9 @@ void lev_bufferevent_later(lev_bufferevent *self, short due) {
 }
 
 void lev_bufferevent_laterevent(lev_bufferevent *self, short what, int code) {
-  if (self->later.what == 0 || what & BEV_EVENT_EOF)
-    self->later = (lev_occurrence){ what, code, self->connecting };
+  lev_occurrence *later = &self->later[what & BEV_EVENT_WRITING ? 1 : 0];
+  if (later->what == 0 || what & BEV_EVENT_EOF)
+    *later = (lev_occurrence){ what, code, self->connecting };
   lev_soon_add(&self->soon, &self->head);
 }
 
@@ -177,7 +187,7 @@ static int l_bufferevent_setcb(lua_State *L) {
   lua_setiuservalue(L, 1, LEV_UV_EVENT);
   lua_setiuservalue(L, 1, LEV_UV_WRITE);
   lua_setiuservalue(L, 1, LEV_UV_READ);
-  lev_bufferevent_update(L, self, 1);
+  lev_bufferevent_adjust(L, self, 1);
   return 0;
 }
 

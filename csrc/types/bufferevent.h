@@ -41,20 +41,21 @@ struct lev_bufferevent {
   lev_evbuffer *input, *output; /* views, kept by the user values; or NULL */
   lev_bufferevent *partner;     /* of a pair, kept by the user value; or NULL */
   lev_soon soon;
-  lev_occurrence later; /* what 'soon' tells the event callback, if anything */
-  double timeout[2];    /* of a pair: seconds for reading and writing, or 0 */
-  double expires[2];    /* when they end */
-  double linger;        /* seconds without progress that a close waits for */
-  size_t high;          /* input at which reading pauses; 0 for never */
-  size_t unsent;        /* while lingering: what was left when last looked at */
-  uint32_t generation;  /* of the process that got the descriptor */
-  int fd;               /* owned; or -1 */
-  int error;            /* errno of a send that failed before libevent's will */
-  short called;         /* EV_READ, EV_WRITE: callbacks that are set */
-  short due;            /* EV_READ, EV_WRITE: callbacks that 'soon' calls */
-  bool listens;         /* there is an event callback */
-  bool reading;         /* the script wants input */
-  bool writing;         /* the script wants output to be sent */
+  lev_occurrence later[2]; /* what 'soon' tells the event callback of reading,
+                              and of writing; or nothing */
+  double timeout[2];   /* of a pair: seconds for reading and writing, or 0 */
+  double expires[2];   /* when they end */
+  double linger;       /* seconds without progress that a close waits for */
+  size_t high;         /* input at which reading pauses; 0 for never */
+  size_t unsent;       /* while lingering: what was left when last looked at */
+  uint32_t generation; /* of the process that got the descriptor */
+  int fd;              /* owned; or -1 */
+  int error;           /* errno of a send that failed before libevent's will */
+  short called;        /* EV_READ, EV_WRITE: callbacks that are set */
+  short due;           /* EV_READ, EV_WRITE: callbacks that 'soon' calls */
+  bool listens;        /* there is an event callback */
+  bool reading;        /* the script wants input */
+  bool writing;        /* the script wants output to be sent */
   bool connecting;
   bool full;    /* the input has reached 'high' */
   bool ended;   /* the peer has ended what it sends */
@@ -93,8 +94,11 @@ void lev_bufferevent_open(lev_bufferevent *self, struct bufferevent *ptr,
  * cannot watch the socket. [-0, +0, m] */
 bool lev_bufferevent_update(lua_State *L, lev_bufferevent *self, int index);
 
-/* The same from libevent, where the object is pinned if it must be: an error
- * becomes an event. [-0, +0, -] */
+/* The same where nothing can be returned: an error becomes an event.
+ * [-0, +0, m] */
+void lev_bufferevent_adjust(lua_State *L, lev_bufferevent *self, int index);
+
+/* The same from libevent, where the object is pinned if it must be. [-0, +0, -] */
 void lev_bufferevent_refresh(lev_bufferevent *self);
 
 /* Makes sure that libevent sends what has just come into an empty output: it
@@ -105,6 +109,10 @@ bool lev_bufferevent_arm(const lev_bufferevent *self);
 /* Lets callbacks come soon; update must follow. [-0, +0, -] */
 void lev_bufferevent_later(lev_bufferevent *self, short due);
 void lev_bufferevent_laterevent(lev_bufferevent *self, short what, int code);
+
+static inline bool lev_bufferevent_owes(const lev_bufferevent *self) {
+  return self->due != 0 || self->later[0].what != 0 || self->later[1].what != 0;
+}
 
 /* Ends a method that has taken from the input of the object at 1.
  * [-0, +0, v] */
@@ -121,8 +129,8 @@ void lev_bufferevent_soon(lev_object *self);
  * nor disabled ends count. [-0, +0, m] */
 void lev_pair_move(lua_State *L, lev_bufferevent *self, int index, short all);
 
-/* Tells the other end that this one sends no more. [-0, +0, m] */
-void lev_pair_end(lua_State *L, lev_bufferevent *self, int index);
+/* Moves, and tells the other end that this one sends no more. [-0, +0, m] */
+void lev_pair_end(lua_State *L, lev_bufferevent *self, int index, short all);
 
 /* Begins to wait for input or room where it does not yet; the deadline.
  * [-0, +0, m] */
@@ -130,7 +138,7 @@ void lev_pair_await(lua_State *L, lev_bufferevent *self, int index);
 void lev_pair_due(lua_State *L, lev_bufferevent *self, int index);
 
 /* Closing: see bufferevent_close.c. */
-bool lev_bufferevent_linger(lua_State *L, lev_object *self);
+bool lev_bufferevent_linger(lua_State *L, lev_object *self, bool now);
 void lev_bufferevent_due(const lev_frame *f, lev_object *self);
 void lev_bufferevent_free(lua_State *L, lev_object *self);
 void lev_bufferevent_dropfd(lev_bufferevent *self);

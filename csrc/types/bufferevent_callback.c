@@ -45,6 +45,9 @@ static int callevent(lua_State *L) {
   pushwhat(L, o->what);
   lua_pushstring(L, letter);
   pushwhy(L, o, letter);
+  const lev_object *self = lua_touserdata(L, 2);
+  if (!self->open) /* by a finalizer: nothing calls back any more */
+    return 0;
   lua_call(L, lua_gettop(L) - 1, 0);
   return 0;
 }
@@ -119,6 +122,10 @@ static void note(lev_bufferevent *self, short what) {
     self->writing = false;
   if (what & BEV_EVENT_EOF && what & BEV_EVENT_READING)
     self->ended = true;
+  if (!self->reading || self->ended)
+    self->expires[0] = 0;
+  if (lev_ispair(self) && self->expires[0] <= 0 && self->expires[1] <= 0)
+    lev_deadline_del(&self->head);
   if (what & BEV_EVENT_TIMEOUT && connecting)
     lev_bufferevent_dropfd(self); /* libevent would try on and on */
 }
@@ -161,11 +168,13 @@ void lev_bufferevent_soon(lev_object *object) {
     self->due &= ~EV_WRITE;
     tell(self, EV_WRITE);
   }
-  if (object->open && self->later.what != 0) {
-    lev_occurrence o = self->later;
-    self->later.what = 0;
-    note(self, o.what);
-    tellevent(self, &o);
+  for (int i = 0; i < 2; i++) {
+    lev_occurrence o = self->later[i];
+    if (object->open && o.what != 0) {
+      self->later[i].what = 0;
+      note(self, o.what);
+      tellevent(self, &o);
+    }
   }
   if (object->open)
     lev_bufferevent_refresh(self);

@@ -52,18 +52,27 @@ void lev_bufferevent_free(lua_State *L, lev_object *object) {
 /* Pins the object at 1 and sets its deadline. */
 static int hold(lua_State *L) {
   lev_bufferevent *self = lua_touserdata(L, 1);
+  lev_stillopen(L, &self->head);
   lev_deadline_add(L, &self->head, 1, self->linger);
   return 0;
 }
 
-/* The other end of the pair gets what is left and the end. */
+/* The other end of the pair gets what is left and the end; or the end alone. */
 static int endpair(lua_State *L) {
-  lev_pair_end(L, lua_touserdata(L, 1), 1);
+  lev_pair_end(L, lua_touserdata(L, 1), 1, EV_WRITE);
   return 0;
 }
 
-/* Calls a function that may raise with the object at 1. */
+static int endpairnow(lua_State *L) {
+  lev_pair_end(L, lua_touserdata(L, 1), 1, 0);
+  return 0;
+}
+
+/* Calls a function that may raise with the object at 1. The stack has room
+ * then, so that no finalizer runs before it. */
 static bool try(lua_State *L, lua_CFunction function) {
+  if (!lua_checkstack(L, 2 * LUA_MINSTACK))
+    return false;
   lua_pushcfunction(L, function);
   lua_pushvalue(L, 1);
   bool ok = lua_pcall(L, 1, 0, 0) == LUA_OK;
@@ -96,7 +105,8 @@ static void detachscript(lua_State *L, lev_bufferevent *self) {
     lua_setiuservalue(L, 1, uv);
   }
   lev_soon_del(&self->soon);
-  self->called = self->due = self->later.what = 0;
+  self->called = self->due = 0;
+  self->later[0].what = self->later[1].what = 0;
   self->listens = false;
   closeviews(L, self);
   bufferevent_setwatermark(self->ptr, EV_READ | EV_WRITE, 0, 0);
@@ -107,7 +117,7 @@ static void detachscript(lua_State *L, lev_bufferevent *self) {
 /* Whether the object may be closed at once. */
 static bool isidle(lev_bufferevent *self) {
   if (self->fd < 0 || self->broken || self->linger <= 0 ||
-      self->later.what & BEV_EVENT_ERROR ||
+      self->later[0].what & BEV_EVENT_ERROR ||
       self->generation != lev_generation()) /* the connection of a parent */
     return true;
   if (self->connecting)
@@ -118,11 +128,11 @@ static bool isidle(lev_bufferevent *self) {
          (self->connecting || self->ended || ask(self->fd, FIONREAD) == 0);
 }
 
-bool lev_bufferevent_linger(lua_State *L, lev_object *object) {
+bool lev_bufferevent_linger(lua_State *L, lev_object *object, bool now) {
   lev_bufferevent *self = (lev_bufferevent *)object;
   if (lev_ispair(self))
-    try(L, endpair);
-  if (isidle(self) || !try(L, hold))
+    try(L, now ? endpairnow : endpair);
+  if (now || isidle(self) || !try(L, hold) || !object->open)
     return false;
   detachscript(L, self);
   lev_bytes_drop(bufferevent_get_input(self->ptr));

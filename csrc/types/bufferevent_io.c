@@ -121,6 +121,17 @@ static void hand(lua_State *L, lev_bufferevent *self) {
     lev_addbytes(L, &self->head, bufferevent_get_output(self->ptr), 2);
 }
 
+/* Whether what is written now would go nowhere; never so of the input. */
+static bool neverover(const lev_object *owner) {
+  (void)owner;
+  return false;
+}
+
+static bool isover(const lev_object *owner) {
+  const lev_bufferevent *self = (const lev_bufferevent *)owner;
+  return self->broken || self->shut || lev_isalone(self);
+}
+
 /* Tells the change callbacks of a view, if it has any. */
 static void tell(lua_State *L, lev_evbuffer *view, int uservalue) {
   if (view != NULL && lev_evbuffer_owes(view)) {
@@ -145,10 +156,13 @@ int l_bufferevent_write(lua_State *L) {
   lev_bufferevent *self = lev_bufferevent_self(L);
   lev_checkbytes(L, 2, bufferevent_get_output(self->ptr));
   lev_stillopen(L, &self->head); /* a metamethod may have closed it */
-  if (self->broken || self->shut || lev_isalone(self))
+  if (isover(&self->head))
     return lev_failure(L, "write", EPIPE);
   bool empty = lev_unsent(self) == 0;
-  lev_pin(L, &self->head, 1);
+  if (self->head.slot == 0) {
+    lev_pin(L, &self->head, 1);
+    lev_bufferevent_later(self, 0); /* lets go of it even if hand raises */
+  }
   hand(L, self);
   if (lev_ispair(self))
     lev_pair_move(L, self, 1, 0);
@@ -161,7 +175,7 @@ int l_bufferevent_write(lua_State *L) {
     lev_bytes_drop(bufferevent_get_output(self->ptr));
   }
   lua_Integer left = (lua_Integer)lev_unsent(self);
-  lev_bufferevent_update(L, self, 1);
+  lev_bufferevent_adjust(L, self, 1);
   lev_evbuffer_argschanged(L, 2);
   if (self->head.open)
     tell(L, self->output, LEV_UV_OUTPUT);
@@ -174,7 +188,7 @@ int l_bufferevent_write(lua_State *L) {
 void lev_bufferevent_taken(lua_State *L, lev_bufferevent *self) {
   if (lev_ispair(self))
     lev_pair_move(L, self, 1, 0);
-  lev_bufferevent_update(L, self, 1);
+  lev_bufferevent_adjust(L, self, 1);
   tell(L, self->input, LEV_UV_INPUT);
 }
 
@@ -201,7 +215,7 @@ static void inputchanged(lua_State *L, lev_object *owner, int index) {
   lev_bufferevent *self = (lev_bufferevent *)owner;
   if (owner->open && lev_ispair(self))
     lev_pair_move(L, self, index, 0);
-  lev_bufferevent_update(L, self, index);
+  lev_bufferevent_adjust(L, self, index);
 }
 
 static void outputchanged(lua_State *L, lev_object *owner, int index) {
@@ -218,6 +232,7 @@ static void noticed(lev_object *owner) {
 
 static const lev_evbufferview input_view = {
   .cannot_add = "the input of a bufferevent can only be taken from",
+  .isover = neverover,
   .uservalue = LEV_UV_INPUT,
   .changed = inputchanged,
   .noticed = noticed,
@@ -225,6 +240,7 @@ static const lev_evbufferview input_view = {
 
 static const lev_evbufferview output_view = {
   .cannot_take = "the output of a bufferevent can only be added to",
+  .isover = isover,
   .uservalue = LEV_UV_OUTPUT,
   .changed = outputchanged,
   .noticed = noticed,
@@ -240,9 +256,14 @@ static int pushview(lua_State *L, lev_bufferevent *self, lev_evbuffer **view,
     return 1;
   }
   lev_evbuffer *made = lev_evbuffer_view(L, 1, buffer, kind);
-  if (!self->head.open) /* by a finalizer */
+  bool late = *view != NULL && (*view)->head.open;
+  if (!self->head.open || late) /* a finalizer closed it, or asked as well */
     lev_close(L, &made->head);
   lev_stillopen(L, &self->head);
+  if (late) {
+    lua_getiuservalue(L, 1, kind->uservalue);
+    return 1;
+  }
   lua_pushvalue(L, -1);
   lua_setiuservalue(L, 1, kind->uservalue);
   *view = made;
@@ -295,7 +316,7 @@ int l_bufferevent_flush(lua_State *L) {
   if (lev_ispair(self)) {
     lev_pair_move(L, self, 1, mode > 0 ? what : 0);
     if (mode == 2 && what & EV_WRITE)
-      lev_pair_end(L, self, 1);
+      lev_pair_end(L, self, 1, EV_WRITE);
   }
   lev_bufferevent_update(L, self, 1);
   return lev_result(L, 1, "flush");
@@ -325,7 +346,9 @@ int l_bufferevent_shutdown(lua_State *L) {
   int code = errno;
   self->shut = self->shut || how != SHUT_RD;
   if (lev_ispair(self) && how != SHUT_RD)
-    lev_pair_end(L, self, 1);
+    lev_pair_end(L, self, 1, EV_WRITE);
+  if (lev_ispair(self) && how != SHUT_WR)
+    self->reading = false;
   lev_bufferevent_update(L, self, 1);
   errno = code;
   return lev_result(L, ok, "shutdown");
@@ -340,6 +363,6 @@ Calls the read or write callback soon, whatever the watermarks say. Wraps
 int l_bufferevent_trigger(lua_State *L) {
   lev_bufferevent *self = lev_bufferevent_self(L);
   lev_bufferevent_later(self, lev_checkmask(L, 2, "rw"));
-  lev_bufferevent_update(L, self, 1);
+  lev_bufferevent_adjust(L, self, 1);
   return 0;
 }

@@ -41,7 +41,7 @@ int l_bufferevent_setwatermark(lua_State *L) {
     bufferevent_setwatermark(self->ptr, EV_WRITE, low, high);
   if (lev_ispair(self))
     lev_pair_move(L, self, 1, 0);
-  lev_bufferevent_update(L, self, 1);
+  lev_bufferevent_adjust(L, self, 1);
   return 0;
 }
 

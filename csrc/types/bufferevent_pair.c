@@ -95,12 +95,13 @@ void lev_pair_move(lua_State *L, lev_bufferevent *self, int index, short all) {
   lua_pop(L, 1);
 }
 
-void lev_pair_end(lua_State *L, lev_bufferevent *self, int index) {
-  if (lev_isalone(self))
+void lev_pair_end(lua_State *L, lev_bufferevent *self, int index, short all) {
+  if (!self->head.open || lev_isalone(self))
     return;
-  lev_bufferevent_laterevent(self->partner, BEV_EVENT_EOF | BEV_EVENT_READING,
-                             0);
-  lev_pair_move(L, self, index, EV_WRITE);
+  if (!self->partner->ended)
+    lev_bufferevent_laterevent(self->partner, BEV_EVENT_EOF | BEV_EVENT_READING,
+                               0);
+  lev_pair_move(L, self, index, all);
 }
 
 /* Timeouts: libevent's own need a descriptor. */
@@ -112,7 +113,7 @@ static double now(void) {
 }
 
 void lev_pair_await(lua_State *L, lev_bufferevent *self, int index) {
-  bool waits[2] = { self->reading && !self->ended,
+  bool waits[2] = { self->reading && !self->ended && !self->full,
                     self->writing && lev_unsent(self) > 0 };
   double t = now(), first = 0;
   for (int i = 0; i < 2; i++) {
@@ -135,8 +136,9 @@ void lev_pair_due(lua_State *L, lev_bufferevent *self, int index) {
                                    self->expires[0] <= self->expires[1])
               ? 0
               : 1;
-  if (self->expires[i] > 0 && self->expires[i] <= now() &&
-      self->later.what == 0) {
+  bool waits = i == 0 ? self->reading && !self->ended && !self->full
+                      : self->writing && lev_unsent(self) > 0;
+  if (waits && self->expires[i] > 0 && self->expires[i] <= now()) {
     self->expires[i] = 0;
     lev_bufferevent_laterevent(self, BEV_EVENT_TIMEOUT | directions[i],
                                ETIMEDOUT);

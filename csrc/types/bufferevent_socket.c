@@ -163,19 +163,19 @@ connection.
 */
 int l_bufferevent_detach(lua_State *L) {
   lev_bufferevent *self = lev_bufferevent_self(L);
-  if (self->fd < 0 || self->connecting)
-    return lev_failure(L, "detach", ENOTCONN);
-  if (lev_unsent(self) > 0)
-    return lev_failure(L, "detach", EBUSY);
   lua_settop(L, 1);
   lev_socket *socket = lev_new(L, 0, &lev_socket_type);
-  struct evbuffer *input = bufferevent_get_input(self->ptr);
-  size_t length = evbuffer_get_length(input);
+  lev_stillopen(L, &self->head);
+  size_t length = lev_unread(self);
   if (length > 0)
-    lev_bytes_take(L, &self->head, input, length);
+    lev_bytes_push(L, &self->head, bufferevent_get_input(self->ptr), 0, length);
   else
     lua_pushnil(L);
-  lev_stillopen(L, &self->head);
+  lev_stillopen(L, &self->head); /* from here on no finalizer runs */
+  if (self->fd < 0 || self->connecting)
+    return lev_failure(L, "detach", ENOTCONN);
+  if (lev_unsent(self) > 0 || lev_unread(self) != length)
+    return lev_failure(L, "detach", EBUSY);
   int fd = self->fd;
   self->fd = -1;
   bufferevent_setfd(self->ptr, -1);

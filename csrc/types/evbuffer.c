@@ -31,6 +31,8 @@ lev_evbuffer *lev_checktarget(lua_State *L, int arg) {
   lev_evbuffer *self = check(L, arg);
   if (self->view != NULL && self->view->cannot_add != NULL)
     luaL_argerror(L, arg, self->view->cannot_add);
+  if (self->view != NULL && self->view->isover(self->owner))
+    luaL_argerror(L, arg, "the bufferevent sends no more");
   return self;
 }
 
@@ -54,11 +56,9 @@ static void nomemory(lua_State *L) {
   luaL_error(L, "not enough memory");
 }
 
-/* Tells the buffers among the arguments, and then the first, of the change;
- * returns the first. */
-static int changed(lua_State *L, lev_evbuffer *self) {
-  lev_evbuffer_argschanged(L, 2);
-  lev_evbuffer_changed(L, self, 1);
+/* Tells the buffers among the arguments of the change; returns the first. */
+static int changed(lua_State *L) {
+  lev_evbuffer_argschanged(L, 1);
   lua_settop(L, 1);
   return 1;
 }
@@ -75,7 +75,7 @@ static int l_evbuffer_new(lua_State *L) {
   lev_evbuffer *self = lev_evbuffer_new(L);
   lua_insert(L, 1);
   lev_addbytes(L, &self->head, self->ptr, 2);
-  return changed(L, self);
+  return changed(L);
 }
 
 /***
@@ -90,7 +90,7 @@ static int l_evbuffer_add(lua_State *L) {
   lev_evbuffer *self = lev_checktarget(L, 1);
   lev_checkbytes(L, 2, self->ptr);
   lev_addbytes(L, &self->head, self->ptr, 2);
-  return changed(L, self);
+  return changed(L);
 }
 
 /***
@@ -107,12 +107,12 @@ static int l_evbuffer_prepend(lua_State *L) {
   lev_checkbytes(L, 2, self->ptr);
   lev_evbuffer *whole = lev_evbuffer_new(L);
   lua_insert(L, 2);
-  lev_addbytes(L, &whole->head, whole->ptr, 3);
+  lev_addbytes(L, &self->head, whole->ptr, 3);
   lev_stillopen(L, &self->head);
   evbuffer_prepend_buffer(self->ptr, whole->ptr);
   lev_close(L, &whole->head);
   lua_settop(L, last + 1);
-  return changed(L, self);
+  return changed(L);
 }
 
 /***
@@ -129,7 +129,7 @@ static int l_evbuffer_add_buffer_reference(lua_State *L) {
   luaL_argcheck(L, source != self, 2, "a buffer cannot be added to itself");
   if (!lev_bytes_copy(self->ptr, source->ptr, evbuffer_get_length(source->ptr)))
     nomemory(L);
-  return changed(L, self);
+  return changed(L);
 }
 
 /***
@@ -206,7 +206,7 @@ static int l_evbuffer_remove_buffer(lua_State *L) {
     evbuffer_drain(self->ptr, n);
   }
   lua_settop(L, 2);
-  changed(L, self);
+  changed(L);
   lua_pushinteger(L, (lua_Integer)n);
   return 1;
 }

@@ -92,23 +92,38 @@ static void tellall(lua_State *L, lev_evbuffer *self, int index) {
   lua_settop(L, list - 1);
 }
 
-void lev_evbuffer_changed(lua_State *L, lev_evbuffer *self, int index) {
+static void tellowner(lua_State *L, lev_evbuffer *self, int index) {
   if (self->view != NULL && self->head.open) {
     lua_getiuservalue(L, index, LEV_UV_OWNER);
     self->view->changed(L, self->owner, lua_gettop(L));
     lua_pop(L, 1);
   }
+}
+
+static void tellscript(lua_State *L, lev_evbuffer *self, int index) {
   if (self->entry != NULL && !self->telling)
     tellall(L, self, index);
 }
 
+void lev_evbuffer_changed(lua_State *L, lev_evbuffer *self, int index) {
+  tellowner(L, self, index);
+  tellscript(L, self, index);
+}
+
+/* The owners first: a script's callback may raise. */
 void lev_evbuffer_argschanged(lua_State *L, int first) {
+  static void (*const tell[])(lua_State *, lev_evbuffer *, int) = {
+    tellowner,
+    tellscript,
+  };
   int last = lua_gettop(L);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  for (int arg = first; arg <= last; arg++) {
-    lev_evbuffer *other = lev_test(L, arg, &lev_evbuffer_type);
-    if (other != NULL)
-      lev_evbuffer_changed(L, other, arg);
+  for (int i = 0; i < 2; i++) {
+    for (int arg = first; arg <= last; arg++) {
+      lev_evbuffer *buffer = lev_test(L, arg, &lev_evbuffer_type);
+      if (buffer != NULL)
+        tell[i](L, buffer, arg);
+    }
   }
 }
 
@@ -162,9 +177,14 @@ int l_evbuffer_add_cb(lua_State *L) {
   lua_settop(L, 2);
   if (lua_getiuservalue(L, 1, LEV_UV_CHANGE) != LUA_TTABLE) {
     lua_newtable(L);
-    lua_pushvalue(L, -1);
-    lua_setiuservalue(L, 1, LEV_UV_CHANGE);
+    /* A finalizer may have come first. */
+    if (lua_getiuservalue(L, 1, LEV_UV_CHANGE) != LUA_TTABLE) {
+      lua_pushvalue(L, -2);
+      lua_setiuservalue(L, 1, LEV_UV_CHANGE);
+      lua_pop(L, 1);
+    }
     lua_replace(L, 3);
+    lua_settop(L, 3);
   }
   lua_pushvalue(L, 2);
   lua_rawseti(L, 3, (lua_Integer)lua_rawlen(L, 3) + 1);

@@ -49,6 +49,7 @@ int l_evbuffer_search(lua_State *L) {
   struct evbuffer_ptr from, to;
   lev_evbuffer *self = lev_checksource(L, 1);
   const char *what = luaL_checklstring(L, 2, &n);
+  lev_stillopen(L, &self->head); /* a number becomes a string */
   size_t length = evbuffer_get_length(self->ptr);
   size_t init = optoffset(L, 3, length);
   size_t end = optposition(L, 4, -1, length);
@@ -102,13 +103,20 @@ int l_evbuffer_search_eol(lua_State *L) {
 /* Pushes the first line of the buffer at 1 and removes it, or pushes nil. */
 static int takeline(lua_State *L, lev_evbuffer *self,
                     enum evbuffer_eol_style style) {
-  size_t n;
-  struct evbuffer_ptr at = evbuffer_search_eol(self->ptr, NULL, &n, style);
-  if (at.pos < 0)
-    return nothing(L);
-  lev_bytes_push(L, &self->head, self->ptr, 0, (size_t)at.pos);
-  lev_stillopen(L, &self->head);
-  evbuffer_drain(self->ptr, (size_t)at.pos + n);
+  size_t n, length;
+  for (;; lua_pop(L, 1)) { /* again if a finalizer has changed the buffer */
+    struct evbuffer_ptr at = evbuffer_search_eol(self->ptr, NULL, &n, style);
+    if (at.pos < 0)
+      return nothing(L);
+    length = (size_t)at.pos;
+    lev_bytes_push(L, &self->head, self->ptr, 0, length);
+    lev_stillopen(L, &self->head);
+    at = evbuffer_search_eol(self->ptr, NULL, &n, style);
+    if (at.pos == (ev_ssize_t)length &&
+        lev_bytes_begin(self->ptr, lua_tostring(L, -1), length))
+      break;
+  }
+  evbuffer_drain(self->ptr, length + n);
   lev_evbuffer_changed(L, self, 1);
   return 1;
 }

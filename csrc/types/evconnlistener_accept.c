@@ -107,6 +107,8 @@ static int calltrouble(lua_State *L) {
     return 0;
   }
   lev_evconnlistener *self = lua_touserdata(L, 2);
+  if (!self->head.open)
+    return 0;
   lev_deadline_add(L, &self->head, 2, retry_after);
   event_del(&self->event);
   self->paused = true;
@@ -116,7 +118,7 @@ static int calltrouble(lua_State *L) {
   lua_pushvalue(L, 2);
   lev_failure(L, "accept", t->code);
   lua_remove(L, -3);
-  if (told)
+  if (told && self->head.open)
     lua_call(L, 3, 0);
   else
     lev_log_put(EVENT_LOG_WARN, lua_tostring(L, -2));
