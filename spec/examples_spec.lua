@@ -20,6 +20,7 @@ describe("examples", function()
 
   after_each(function()
     posix.alarm(0)
+    program.reap()
   end)
 
   it("timer: prints a line each time", function()

@@ -103,6 +103,12 @@ function helper.loop(fn, options)
   end
 end
 
+--- A bufferevent on one end of a socketpair, and the descriptor of the other.
+function helper.connected(base, options)
+  local one, other = assert(libevent.socketpair())
+  return base:bufferevent(one, options), other:detach()
+end
+
 --- Runs Lua code in a process of its own; returns its output, and "exit" or
 -- "signal" with the number.
 ---@param code string

@@ -7,6 +7,21 @@ local program = {}
 
 local lua = arg[-1] or "lua5.4"
 
+--- The pipes of programs that run, by process. One that is left to the
+-- collector would make it wait for the program.
+local running = {}
+
+--- Ends what a failed spec has left running.
+function program.reap()
+  for pid, pipe in pairs(running) do
+    if io.type(pipe) == "file" then
+      pcall(posix.kill, program.child(pid) or pid, 9)
+      pipe:close()
+    end
+  end
+  running = {}
+end
+
 --- Starts a Lua program; returns a pipe of its output, and its process.
 ---@param script string A file, with its arguments.
 ---@param shell? string Commands before it, such as `ulimit -n 64;`.
@@ -17,14 +32,15 @@ function program.start(script, shell, seconds)
     script)))
   local pid = pipe:read "n"
   pipe:read "l"
+  running[pid] = pipe
   return pipe, pid
 end
 
 --- The process of the program itself, a child of timeout.
 function program.child(pid)
   local name = ("/proc/%d/task/%d/children"):format(pid, pid)
-  local file <close> = assert(io.open(name))
-  return assert(tonumber(file:read "n"))
+  local file <close> = io.open(name)
+  return file and tonumber(file:read "n")
 end
 
 --- Starts a program that says where it listens; returns its pipe, its process

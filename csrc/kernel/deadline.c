@@ -30,6 +30,10 @@ static uint64_t now_ns(void) {
   return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+double lev_now(void) {
+  return (double)now_ns() / 1e9;
+}
+
 static uint64_t ms_of(uint64_t key) {
   return key >> LEV_SEQUENCE_BITS;
 }

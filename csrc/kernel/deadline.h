@@ -40,6 +40,9 @@ typedef struct lev_deadlines {
   struct event event;        /* on the timerfd */
 } lev_deadlines;
 
+/* Seconds on the clock of the deadlines, which never goes back. [-0, +0, -] */
+double lev_now(void);
+
 /* Opens the timerfd of a base; false with errno. [-0, +0, -] */
 bool lev_deadlines_open(lev_base *base);
 

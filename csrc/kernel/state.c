@@ -1,7 +1,6 @@
 #include "kernel/state.h"
 
-#include <time.h>
-
+#include "kernel/deadline.h"
 #include "kernel/process.h"
 
 static const char state_key = 0;
@@ -96,15 +95,13 @@ static void pushwhere(lua_State *L) {
 }
 
 void lev_track(lua_State *L, int index) {
-  struct timespec now;
   index = lua_absindex(L, index);
-  clock_gettime(CLOCK_MONOTONIC, &now);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &origins_key);
   lua_pushvalue(L, index);
   lua_createtable(L, 0, 2);
   pushwhere(L);
   lua_setfield(L, -2, "created");
-  lua_pushnumber(L, (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec / 1e9);
+  lua_pushnumber(L, lev_now());
   lua_setfield(L, -2, "since");
   lua_rawset(L, -3);
   lua_pop(L, 1);

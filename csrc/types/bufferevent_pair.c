@@ -6,7 +6,6 @@
  * runs out while one is made. */
 
 #include <errno.h>
-#include <time.h>
 
 #include "kernel/bytes.h"
 #include "kernel/deadline.h"
@@ -106,16 +105,10 @@ void lev_pair_end(lua_State *L, lev_bufferevent *self, int index, short all) {
 
 /* Timeouts: libevent's own need a descriptor. */
 
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 void lev_pair_await(lua_State *L, lev_bufferevent *self, int index) {
   bool waits[2] = { self->reading && !self->ended && !self->full,
                     self->writing && lev_unsent(self) > 0 };
-  double t = now(), first = 0;
+  double t = lev_now(), first = 0;
   for (int i = 0; i < 2; i++) {
     if (!waits[i] || self->timeout[i] <= 0)
       self->expires[i] = 0;
@@ -138,7 +131,7 @@ void lev_pair_due(lua_State *L, lev_bufferevent *self, int index) {
               : 1;
   bool waits = i == 0 ? self->reading && !self->ended && !self->full
                       : self->writing && lev_unsent(self) > 0;
-  if (waits && self->expires[i] > 0 && self->expires[i] <= now()) {
+  if (waits && self->expires[i] > 0 && self->expires[i] <= lev_now()) {
     self->expires[i] = 0;
     lev_bufferevent_laterevent(self, BEV_EVENT_TIMEOUT | directions[i],
                                ETIMEDOUT);

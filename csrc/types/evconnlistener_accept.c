@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "kernel/callback.h"
@@ -17,12 +16,6 @@ enum { LEV_BURST = 64 }; /* connections accepted in one turn */
 
 static const double retry_after = 0.1;
 static const double report_every = 1.0;
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 /* A connection on its way into Lua. */
 typedef struct arrival {
@@ -128,7 +121,7 @@ static int calltrouble(lua_State *L) {
 /* There are no descriptors, or something is wrong with the socket. Returns
  * whether to go on. */
 static bool suffer(lev_evconnlistener *self, int code) {
-  double t = now();
+  double t = lev_now();
   lev_frame f;
   trouble it = { .code = code };
   it.collects = t - self->collected >= report_every;

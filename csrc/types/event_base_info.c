@@ -108,10 +108,8 @@ Returns the time on the clock of the timers, which never goes back.
 @return number seconds Since some moment in the past.
 */
 int l_now(lua_State *L) {
-  struct timespec now;
   lev_self(L, &lev_event_base);
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  lua_pushnumber(L, (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec / 1e9);
+  lua_pushnumber(L, lev_now());
   return 1;
 }
 
@@ -233,12 +231,10 @@ static void addentry(lua_State *L, const lev_object *self, lua_Number now,
 /* Makes the list of base:objects. The collector is stopped: it could close
  * what is being read. */
 static int list(lua_State *L) {
-  struct timespec now;
   lev_base *base = lua_touserdata(L, 1);
-  clock_gettime(CLOCK_MONOTONIC, &now);
   lev_pushorigins(L);
   lua_newtable(L);
-  lua_Number t = (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec / 1e9;
+  lua_Number t = lev_now();
   lua_Integer n = 0;
   for (const lev_object *o = base->children; o != NULL; o = o->next)
     addentry(L, o, t, ++n);

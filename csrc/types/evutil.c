@@ -17,6 +17,7 @@ Small things that belong to no object: addresses, random bytes, the clock.
 
 #include "kernel/address.h"
 #include "kernel/convert.h"
+#include "kernel/deadline.h"
 #include "kernel/result.h"
 
 /* Pushes what stands behind "unix:" in the address below the top. */
@@ -105,9 +106,7 @@ Does the work of `evutil_gettime_monotonic`.
 @return number seconds Since some moment in the past.
 */
 static int l_evutil_gettime_monotonic(lua_State *L) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  lua_pushnumber(L, (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec / 1e9);
+  lua_pushnumber(L, lev_now());
   return 1;
 }
 

@@ -2,12 +2,7 @@ local helper = require "spec.helper"
 local libevent = require "libevent"
 local posix = require "spec.posix"
 
-local loop = helper.loop
-
-local function connected(base, options)
-  local one, other = assert(libevent.socketpair())
-  return base:bufferevent(one, options), other:detach()
-end
+local loop, connected = helper.loop, helper.connected
 
 --- Calls fn(bev, fd) with a TCP connection in a running loop.
 local function over_tcp(base, fn, options)

@@ -2,12 +2,7 @@ local helper = require "spec.helper"
 local libevent = require "libevent"
 local posix = require "spec.posix"
 
-local loop = helper.loop
-
-local function connected(base)
-  local one, other = assert(libevent.socketpair())
-  return base:bufferevent(one), other:detach()
-end
+local loop, connected = helper.loop, helper.connected
 
 describe("watermarks of a bufferevent", function()
   it("are what was set", loop(function(base)

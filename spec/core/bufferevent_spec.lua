@@ -2,14 +2,8 @@ local helper = require "spec.helper"
 local libevent = require "libevent"
 local posix = require "spec.posix"
 
-local loop = helper.loop
+local loop, connected = helper.loop, helper.connected
 local EPIPE, ENOTCONN, EBUSY, ETIMEDOUT = 32, 107, 16, 110
-
---- A bufferevent on one end of a socketpair, and the descriptor of the other.
-local function connected(base, options)
-  local one, other = assert(libevent.socketpair())
-  return base:bufferevent(one, options), other:detach()
-end
 
 --- Reads what a descriptor has.
 local function drain(fd)

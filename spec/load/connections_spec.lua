@@ -59,6 +59,7 @@ describe("the listener #load", function()
 
   after_each(function()
     posix.alarm(0)
+    program.reap()
   end)
 
   it("echoes for 1,000 connections at once", function()
@@ -189,12 +190,19 @@ describe("the listener #load", function()
         end
         return program.descriptors(pid)
       end
-      round()
-      assert.equal(before, settled())
-      local memory = program.rss(pid)
-      round()
-      assert.equal(before, settled())
-      assert.is_true(helper.sanitized or program.rss(pid) - memory < 2048)
+      -- How many are there at once is chance, so it takes some rounds until
+      -- memory grows no more.
+      local memory, grows = 0, true
+      for _ = 1, 6 do
+        round()
+        assert.equal(before, settled())
+        grows = program.rss(pid) - memory > 1024
+        memory = program.rss(pid)
+        if not grows then
+          break
+        end
+      end
+      assert.is_true(helper.sanitized or not grows)
       program.finish(pipe, pid)
     end)
   end

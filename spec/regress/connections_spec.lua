@@ -3,12 +3,7 @@ local libevent = require "libevent"
 local posix = require "spec.posix"
 local program = require "spec.program"
 
-local loop = helper.loop
-
-local function connected(base, options)
-  local one, other = assert(libevent.socketpair())
-  return base:bufferevent(one, options), other:detach()
-end
+local loop, connected = helper.loop, helper.connected
 
 --- Two ends of a TCP connection: a bufferevent and a descriptor.
 local function over_tcp(base, fn)

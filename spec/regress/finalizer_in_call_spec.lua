@@ -5,7 +5,7 @@ local helper = require "spec.helper"
 local libevent = require "libevent"
 local posix = require "spec.posix"
 
-local loop = helper.loop
+local loop, connected = helper.loop, helper.connected
 
 --- Calls call(...) while its first allocation runs a finalizer; returns what
 -- pcall does.
@@ -19,11 +19,6 @@ local function with_finalizer(finalizer, call, ...)
   collectgarbage("incremental", 200, 100, 13)
   collectgarbage(mode)
   return table.unpack(results, 1, results.n)
-end
-
-local function connected(base, options)
-  local one, other = assert(libevent.socketpair())
-  return base:bufferevent(one, options), other:detach()
 end
 
 --- Without the collector of a stress run: the moment matters here.
