@@ -199,8 +199,10 @@ bool lev_enter(lev_frame *f, lev_object *self, int uservalue) {
 
 bool lev_entercall(lev_frame *f, lev_object *self, int uservalue,
                    lua_CFunction call) {
+  if (self->slot == 0)
+    return false;
   if (uservalue == 0) {
-    if (!lev_frame_open(f, self->base))
+    if (!self->open || !lev_frame_open(f, self->base))
       return false;
     lua_rawgeti(f->L, f->handler + 1, self->slot);
     lua_pushnil(f->L);

@@ -46,15 +46,15 @@ static inline void lev_frame_close(const lev_frame *f);
  * [-0, +3, -] */
 bool lev_enter(lev_frame *f, lev_object *self, int uservalue);
 
-/* The same, but a C function is what is called, inside the protected call, so
- * that it may allocate. It gets the callback first, or nil if 'uservalue' is 0,
- * then the object, then what is pushed; lev_leave gets one more than that.
- * [-0, +4, -] */
+/* The same, false for an object that is not pinned, too; but a C function is
+ * what is called, inside the protected call, so that it may allocate. It gets
+ * the callback first, or nil if 'uservalue' is 0, then the object, then what is
+ * pushed; lev_leave gets one more than that. [-0, +4, -] */
 bool lev_entercall(lev_frame *f, lev_object *self, int uservalue,
                    lua_CFunction call);
 
-/* The same as lev_enter in an open frame, with the object on top of the stack already.
- * [-0, +2, -] */
+/* The same as lev_enter in an open frame, with the object on top of the stack
+ * already. [-0, +2, -] */
 bool lev_entertop(const lev_frame *f, lev_object *self, int uservalue);
 
 /* Calls the callback with the object and n more arguments, reports its error,

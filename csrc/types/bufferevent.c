@@ -3,11 +3,11 @@ A connection with a buffer on either side: libevent reads into the input and
 sends the output, and calls back. Made by @{event_base:bufferevent} for a
 socket, or by @{event_base:pair}.
 
-Closing it loses nothing. No callback comes any more, but the output is sent, and
-then the peer sees the end: at once where nothing is queued. Where the peer has
-sent more than was read, or has not got everything yet, the connection stays for
-that: what comes is discarded, until the peer ends too, or makes no progress for
-some seconds (the option `linger`). `close("now")`, an error, and closing the
+Closing it loses nothing. No callback comes any more, but the output is sent,
+and then the peer sees the end: at once where nothing is queued. Where the peer
+has sent more than was read, or has not got everything yet, the connection stays
+for that: what comes is discarded, until the peer ends too, or makes no progress
+for some seconds (the option `linger`). `close("now")`, an error, and closing the
 base drop what is left.
 
 It differs from C's bufferevent in what costs system calls: a write goes to the

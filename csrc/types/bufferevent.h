@@ -98,7 +98,8 @@ bool lev_bufferevent_update(lua_State *L, lev_bufferevent *self, int index);
  * [-0, +0, m] */
 void lev_bufferevent_adjust(lua_State *L, lev_bufferevent *self, int index);
 
-/* The same from libevent, where the object is pinned if it must be. [-0, +0, -] */
+/* The same from libevent, where the object is pinned if it must be.
+ * [-0, +0, -] */
 void lev_bufferevent_refresh(lev_bufferevent *self);
 
 /* Makes sure that libevent sends what has just come into an empty output: it

@@ -1,10 +1,10 @@
 /* Closing a bufferevent: at once where nothing is left to do, else it lingers.
  *
  * First the output is sent. Then the sending side is shut down and input is
- * discarded until the peer ends its side too: input that is unread at the close,
- * or comes after it, would reset the connection, and the peer would lose what it
- * has not got yet. The deadline is put off as long as output goes out, and once
- * more when it is gone. */
+ * discarded until the peer ends its side too: input that is unread at the
+ * close, or comes after it, would reset the connection, and the peer would lose
+ * what it has not got yet. The deadline is put off as long as output goes out,
+ * and once more when it is gone. */
 
 #include <sys/ioctl.h>
 #include <sys/socket.h>

@@ -83,7 +83,8 @@ static inline bool lev_evbuffer_owes(const lev_evbuffer *self) {
   return self->entry != NULL && self->added + self->deleted > 0;
 }
 
-/* The same as lev_evbuffer_changed for the buffers among the arguments from 'first' on. [-0, +0, v] */
+/* The same as lev_evbuffer_changed for the buffers among the arguments from
+ * 'first' on. [-0, +0, v] */
 void lev_evbuffer_argschanged(lua_State *L, int first);
 
 /* Stops telling of changes. [-0, +0, -] */

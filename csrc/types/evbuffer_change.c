@@ -163,10 +163,9 @@ void lev_evbuffer_quiet(lev_evbuffer *self) {
 /***
 Adds a function that is told of each change: after the method that made it, or
 in the same turn of the loop where libevent made it. What such a function does
-to the buffer is told afterwards. An error in one is raised by that method, whose
-results are lost; where libevent made the change it goes the way of errors in
-callbacks. Wraps
-`evbuffer_add_cb`.
+to the buffer is told afterwards. An error in one is raised by that method,
+whose results are lost; where libevent made the change it goes the way of errors
+in callbacks. Wraps `evbuffer_add_cb`.
 @function evbuffer:add_cb
 @param callback fun(buffer: libevent.evbuffer, added: integer, deleted: integer, before: integer)
 Bytes added and deleted since the last call, and the length before them.

@@ -40,9 +40,8 @@ static bool checkopen(const lev_base *base, int fd) {
   int flags = fcntl(fd, F_GETFL);
   if (flags < 0)
     return false;
-  errno =
-      EBUSY; /* the base's own: what is done with it would stop its timers */
-  if (fd == base->deadlines.fd)
+  errno = EBUSY;
+  if (fd == base->deadlines.fd) /* what is done with it would stop its timers */
     return false;
   errno = EINVAL;
   return (!lev_debugmode() || flags & O_NONBLOCK) && lev_canwatch(base, fd);
@@ -70,7 +69,8 @@ letters of `r`, `w`, `c`, and `t` for a timeout.
 @return libevent.event? event
 @return string? message
 @return integer? code An errno value: `EBADF` if the descriptor is not open,
-`EBUSY` if it is one of the base's own, `ENOTSUP` if the method lacks a feature that `c` or `e` needs.
+`EBUSY` if it is one of the base's own, `ENOTSUP` if the method lacks a feature
+that `c` or `e` needs.
 */
 static int l_event_new(lua_State *L) {
   lev_base *base = lev_self(L, &lev_event_base);

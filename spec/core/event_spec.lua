@@ -244,6 +244,21 @@ describe("event", function()
     assert.same({}, base:objects()[1].pending and base:objects() or {})
   end)
 
+  it("refuses the descriptor that the timers of its base need",
+    loop(function(base, expect)
+      local refused = 0
+      for fd in pairs(posix.descriptors()) do
+        local event, message, code = base:event(fd, "r", print)
+        if code == EBUSY then
+          assert.same({ nil, "event: Device or resource busy" },
+            { event, message })
+          refused = refused + 1
+        end
+      end
+      assert.equal(1, refused)
+      base:timer(expect()):add(0.001)
+    end))
+
   it("returns an error for a regular file", function()
     local base <close> = libevent.event_base()
     local name = os.tmpname()
