@@ -5,6 +5,7 @@ The C core: what libevent itself offers, as `require "libevent"` re-exports it.
 
 #include <event2/event.h>
 
+#include "io/task.h"
 #include "kernel/api.h"
 #include "kernel/bytes.h"
 #include "kernel/log.h"
@@ -96,6 +97,8 @@ static const lev_type *const types[] = {
   &lev_signal,           &lev_timer,
   &lev_evbuffer_type,    &lev_socket_type,
   &lev_bufferevent_type, &lev_evconnlistener_type,
+  &lev_task_type,        &lev_scope_type,
+  &lev_condition_type,
 };
 
 /* Structs of libevent stand in our objects, so the library must be the one the

@@ -15,7 +15,7 @@
 
 #define LEV_API_KEY "libevent.api"
 
-enum { LEV_API_VERSION = 1 };
+enum { LEV_API_VERSION = 2 };
 
 typedef struct lev_api {
   unsigned version; /* changes when anything below but the end does */
@@ -44,8 +44,8 @@ typedef struct lev_api {
   bool (*entertop)(const lev_frame *f, lev_object *self, int uservalue);
   void (*leavetop)(const lev_frame *f, lev_object *self, int n);
 
-  void (*deadline_add)(lua_State *L, lev_object *self, int index,
-                       double seconds);
+  double (*deadline_add)(lua_State *L, lev_object *self, int index,
+                         double seconds);
   void (*deadline_del)(const lev_object *self);
   bool (*deadline_pending)(const lev_object *self, double *left);
 

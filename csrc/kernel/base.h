@@ -30,6 +30,7 @@ typedef struct lev_slots {
   uint32_t capacity; /* how many cells there are */
   uint32_t free;     /* head of the list of free slots; 0 if none */
   uint32_t last;     /* the highest slot ever used */
+  uint32_t used;     /* how many objects are pinned */
 } lev_slots;
 
 struct lev_base {
@@ -40,11 +41,15 @@ struct lev_base {
   uint32_t generation;  /* of the process that made or reinited it */
   lev_object *children; /* open ones, newest first */
   uint32_t signals;     /* how many are pending */
+  uint32_t parked;      /* tasks that only Lua code can wake */
+  uint32_t watching;    /* streams whose input is watched */
   int depth;            /* callbacks entered and not yet left */
   int frame;            /* on the main stack while the loop runs; or 0 */
   bool lent;            /* by a host, which runs its loop and frees it */
   bool turn;            /* the loop runs for one turn only */
   bool turned;          /* 'stop' has ended it */
+  bool forever;         /* the loop goes on when nothing is pending */
+  bool emptied;         /* it was ended since nothing is */
   bool running;         /* event_base_loop is on the C stack */
   bool failed;          /* LEV_UV_ERROR waits for loop to raise it */
   bool exhausted;       /* the Lua stack had no room for a callback */
@@ -59,6 +64,11 @@ struct lev_base {
     bool running;    /* they are being called */
     struct event event;
   } soon;
+  struct {
+    char *bytes;       /* where streams read to; NULL before the first */
+    lev_object *owner; /* the stream whose bytes stand there; or NULL */
+    size_t from, to;   /* those that nobody has taken */
+  } area;
   struct event stop; /* ends a turn: see types/event_base.c */
   struct event kick; /* a zero timeout: wakes the next turn */
   lev_slots slots;
@@ -80,6 +90,12 @@ void lev_base_takeback(lua_State *L, struct event_base *ptr);
 
 /* The event_base of an open base at an index, else NULL. [-0, +0, -] */
 struct event_base *lev_base_ptr(lua_State *L, int index);
+
+/* Whether no object may call back any more. [-0, +0, -] */
+static inline bool lev_isidle(const lev_base *base) {
+  return base->slots.used == base->parked && base->ready.waiting == 0 &&
+         base->ready.next == base->ready.last;
+}
 
 /* Notes that something waits for the outermost callback to return; in the loop
  * but in no callback, or for a base that is lent, for the next turn.

@@ -16,7 +16,7 @@ struct lev_reference {
   lua_State *main;
 };
 
-void lev_bytes_release(lev_reference *held) {
+static void release(struct lev_reference *held) {
   if (held == NULL || !lua_checkstack(held->main, 2))
     return; /* then the string stays until the state is closed */
   lua_State *L = held->main;
@@ -29,7 +29,7 @@ void lev_bytes_release(lev_reference *held) {
 /* Called by libevent, anywhere: only what cannot raise. */
 static void on_released(const void *data, size_t length, void *arg) {
   (void)data, (void)length;
-  lev_bytes_release(arg);
+  release(arg);
 }
 
 void lev_bytes_open(lua_State *L) {
@@ -37,12 +37,11 @@ void lev_bytes_open(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &references_key);
 }
 
-lev_reference *lev_bytes_hold(lua_State *L, int index) {
+/* Makes what a reference to the string at an index needs. [-0, +0, m] */
+static struct lev_reference *hold(lua_State *L, int index) {
   index = lua_absindex(L, index);
-  if (lua_rawlen(L, index) < LEV_LONG)
-    return NULL;
   lua_rawgetp(L, LUA_REGISTRYINDEX, &references_key);
-  lev_reference *held = lua_newuserdatauv(L, sizeof *held, 1);
+  struct lev_reference *held = lua_newuserdatauv(L, sizeof *held, 1);
   held->main = lev_getstate(L)->main;
   lua_pushvalue(L, index);
   lua_setiuservalue(L, -2, 1);
@@ -51,28 +50,80 @@ lev_reference *lev_bytes_hold(lua_State *L, int index) {
   return held;
 }
 
-bool lev_bytes_addheld(lua_State *L, struct evbuffer *buffer, int index,
-                       size_t from, lev_reference *held) {
-  size_t length;
-  const char *data = lua_tolstring(L, index, &length) + from;
-  length -= from;
+/* The string at 1, the place of the result at 2. */
+static int callhold(lua_State *L) {
+  struct lev_reference **held = lua_touserdata(L, 2);
+  *held = hold(L, 1);
+  return 0;
+}
+
+/* The same, NULL if there is no memory; runs no finalizer. [-0, +0, -] */
+static struct lev_reference *tryhold(lua_State *L, int index) {
+  struct lev_reference *held = NULL;
+  index = lua_absindex(L, index);
+  int collecting = lua_gc(L, LUA_GCISRUNNING);
+  lua_gc(L, LUA_GCSTOP);
+  if (lua_checkstack(L, LUA_MINSTACK)) {
+    lua_pushcfunction(L, callhold);
+    lua_pushvalue(L, index);
+    lua_pushlightuserdata(L, &held);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK)
+      lua_pop(L, 1);
+  }
+  if (collecting == 1)
+    lua_gc(L, LUA_GCRESTART);
+  return held;
+}
+
+/* Appends bytes of a string by reference. */
+static bool refer(struct evbuffer *buffer, const char *data, size_t length,
+                  struct lev_reference *held) {
   if (held == NULL)
-    return evbuffer_add(buffer, data, length) == 0;
-  if (length > 0 &&
-      evbuffer_add_reference(buffer, data, length, on_released, held) == 0)
+    return false;
+  if (evbuffer_add_reference(buffer, data, length, on_released, held) == 0)
     return true;
-  lev_bytes_release(held);
-  return length == 0;
+  release(held);
+  return false;
 }
 
 void lev_bytes_add(lua_State *L, const lev_object *owner,
                    struct evbuffer *buffer, int index) {
-  lev_reference *held = lev_bytes_hold(L, index);
+  size_t length;
+  const char *data = lua_tolstring(L, index, &length);
+  struct lev_reference *held = length >= LEV_LONG ? hold(L, index) : NULL;
   if (!owner->open)
-    lev_bytes_release(held);
+    release(held);
   lev_stillopen(L, owner);
-  if (!lev_bytes_addheld(L, buffer, index, 0, held))
+  if (held != NULL ? !refer(buffer, data, length, held)
+                   : evbuffer_add(buffer, data, length) != 0)
     luaL_error(L, "not enough memory");
+}
+
+int lev_bytes_parts(lua_State *L, int first, int last, struct iovec *parts) {
+  for (int arg = first; arg <= last; arg++) {
+    size_t length;
+    const char *data = lua_tolstring(L, arg, &length);
+    parts[arg - first] = (struct iovec){ (void *)(uintptr_t)data, length };
+  }
+  return last - first + 1;
+}
+
+bool lev_bytes_queue(lua_State *L, struct evbuffer *buffer, int first, int last,
+                     size_t n) {
+  for (int arg = first; arg <= last; arg++) {
+    size_t length;
+    const char *data = lua_tolstring(L, arg, &length);
+    size_t sent = n < length ? n : length;
+    n -= sent;
+    data += sent;
+    length -= sent;
+    if (length == 0 ||
+        (length >= LEV_LONG && refer(buffer, data, length, tryhold(L, arg))))
+      continue;
+    if (evbuffer_add(buffer, data, length) != 0)
+      return false;
+  }
+  return true;
 }
 
 /* Copies n bytes from an offset on. */

@@ -11,6 +11,7 @@
 #define LEV_BYTES_H
 
 #include <stdbool.h>
+#include <sys/uio.h>
 
 #include <event2/buffer.h>
 
@@ -19,7 +20,8 @@
 #include "kernel/object.h"
 
 enum {
-  LEV_LONG = 16384 /* from here on a reference costs less than a copy */
+  LEV_LONG = 16384, /* from here on a reference costs less than a copy */
+  LEV_PARTS = 16    /* strings that one system call sends */
 };
 
 /* Makes what holding long strings needs. [-0, +0, m] */
@@ -30,17 +32,15 @@ void lev_bytes_open(lua_State *L);
 void lev_bytes_add(lua_State *L, const lev_object *owner,
                    struct evbuffer *buffer, int index);
 
-/* The same in two steps, so that no Lua code can run between what stands before
- * the second and it. The first makes what appending a long string needs, NULL
- * for a short one. [-0, +0, m] */
-typedef struct lev_reference lev_reference;
-lev_reference *lev_bytes_hold(lua_State *L, int index);
+/* The strings from 'first' to 'last', at most LEV_PARTS, as one system call
+ * takes them; returns how many. [-0, +0, -] */
+int lev_bytes_parts(lua_State *L, int first, int last, struct iovec *parts);
 
-/* Appends the string held, from an offset on; false if there is no memory. Or
- * lets it go. [-0, +0, -] */
-bool lev_bytes_addheld(lua_State *L, struct evbuffer *buffer, int index,
-                       size_t from, lev_reference *held);
-void lev_bytes_release(lev_reference *held);
+/* Appends the same strings less their first n bytes. Runs no Lua code, so that
+ * nothing comes between what was sent and its rest. false, and an unknown part
+ * is appended, if there is no memory. [-0, +0, -] */
+bool lev_bytes_queue(lua_State *L, struct evbuffer *buffer, int first, int last,
+                     size_t n);
 
 /* Appends a copy of n bytes of another buffer, all or nothing. false if there
  * is no memory. [-0, +0, -] */

@@ -24,7 +24,7 @@ static int traceback(lua_State *L) {
 
 /* Keeps the error value as it is and leaves the traceback in the state's
  * table; lack of memory for it must not hide the error. */
-static int handler(lua_State *L) {
+int lev_handler(lua_State *L) {
   lev_state *state = lev_getstate(L);
   lua_rawgeti(L, LUA_REGISTRYINDEX, state->table);
   lua_pushcfunction(L, traceback);
@@ -39,7 +39,7 @@ static int handler(lua_State *L) {
 }
 
 void lev_pushhandler(lua_State *L) {
-  lua_pushcfunction(L, handler);
+  lua_pushcfunction(L, lev_handler);
 }
 
 bool lev_room(lua_State *L, lev_base *base) {
@@ -127,7 +127,7 @@ void lev_reportat(lua_State *L, lev_base *base, int place) {
   base->depth--;
 }
 
-static void leave(lua_State *L, lev_base *base) {
+void lev_depart(lua_State *L, lev_base *base) {
   if (--base->depth == 0 &&
       (base->unsettled || lev_log_lines > 0 || lev_isforeign(base)))
     lev_settle(L, base);
@@ -228,7 +228,7 @@ static inline void leavetop(const lev_frame *f, lev_object *self, int n) {
     lev_report(f->L, self->base, f->top + 1, status);
   if (self->slot != 0 && !self->type->pending(self))
     lev_unpinat(f->L, self, f->handler + 1);
-  leave(f->L, self->base);
+  lev_depart(f->L, self->base);
   lua_settop(f->L, f->top);
 }
 
@@ -258,6 +258,6 @@ void lev_callfor(lua_State *L, lev_base *base) {
   int status = lua_pcall(L, 0, 0, index);
   if (status != LUA_OK)
     lev_report(L, base, 0, status);
-  leave(L, base);
+  lev_depart(L, base);
   lua_settop(L, index - 1);
 }

@@ -69,6 +69,10 @@ void lev_callwhat(lev_object *self, int uservalue, int what);
 /* lev_leave, but the frame stays open. [-(3+n), +0, -] */
 void lev_leavetop(const lev_frame *f, lev_object *self, int n);
 
+/* Counts a callback, or the resumption of a task, as over: settles what waited
+ * for the outermost one. [-0, +0, -] */
+void lev_depart(lua_State *L, lev_base *base);
+
 /* Tells whether the Lua stack has room for a callback; if not, breaks the loop
  * and lets it raise. [-0, +0, -] */
 bool lev_room(lua_State *L, lev_base *base);
@@ -81,6 +85,10 @@ void lev_report(lua_State *L, lev_base *base, int index, int status);
 
 /* Reports an error string that stands in the state's table. [-0, +0, -] */
 void lev_reportat(lua_State *L, lev_base *base, int place);
+
+/* The message handler: keeps the error at index 1 as it is and leaves its
+ * traceback in the state's table. [-0, +0, -] */
+int lev_handler(lua_State *L);
 
 /* Calls the function on top of the stack, with nothing, for the base.
  * [-1, +0, -] */

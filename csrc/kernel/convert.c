@@ -47,6 +47,10 @@ struct timeval *lev_opttimeval(lua_State *L, int arg, struct timeval *tv) {
   return tv;
 }
 
+double lev_opttimeout(lua_State *L, int arg) {
+  return lua_isnoneornil(L, arg) ? -1 : lev_checkseconds(L, arg);
+}
+
 int lev_checkint(lua_State *L, int arg, int least, int most) {
   lua_Integer n = luaL_checkinteger(L, arg);
   if (n < least || n > most)

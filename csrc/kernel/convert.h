@@ -17,6 +17,9 @@ double lev_checkseconds(lua_State *L, int arg);
 /* The same as a timeval; NULL if the argument is nil or absent. [-0, +0, v] */
 struct timeval *lev_opttimeval(lua_State *L, int arg, struct timeval *tv);
 
+/* Seconds to wait; negative if the argument is nil or absent. [-0, +0, v] */
+double lev_opttimeout(lua_State *L, int arg);
+
 struct timeval lev_timeval(double seconds);
 double lev_seconds(const struct timeval *tv);
 

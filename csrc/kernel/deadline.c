@@ -118,8 +118,8 @@ static uint64_t due_ms(const lev_deadlines *d, const lev_object *self,
   return (now + delay + NS_PER_MS - 1) / NS_PER_MS;
 }
 
-void lev_deadline_add(lua_State *L, lev_object *self, int index,
-                      double seconds) {
+double lev_deadline_add(lua_State *L, lev_object *self, int index,
+                        double seconds) {
   lev_base *base = self->base;
   lev_deadlines *d = &base->deadlines;
   if (d->end >= d->capacity)
@@ -131,6 +131,12 @@ void lev_deadline_add(lua_State *L, lev_object *self, int index,
   uint32_t i = place_of(self);
   place(base, i != 0 ? i : d->end++, entry);
   lev_unsettle(base);
+  return (double)ms_of(key) / 1e3;
+}
+
+double lev_deadline_moment(const lev_object *self) {
+  uint32_t i = place_of(self);
+  return i != 0 ? (double)ms_of(self->base->deadlines.heap[i].key) / 1e3 : 0;
 }
 
 void lev_deadline_del(const lev_object *self) {

@@ -57,11 +57,14 @@ bool lev_deadlines_reinit(lev_base *base);
 void lev_deadlines_drop(lev_base *base);
 
 /* Sets or replaces the deadline of an object, which stands at a positive index,
- * counted from now, and pins the object. Set within a millisecond of its being
+ * counted from now, and pins the object; returns the moment. Set within a millisecond of its being
  * reached, in its own callback, it counts from the one reached: a timer that
  * adds itself again keeps its rate. [-0, +0, m] */
-void lev_deadline_add(lua_State *L, lev_object *self, int index,
-                      double seconds);
+double lev_deadline_add(lua_State *L, lev_object *self, int index,
+                        double seconds);
+
+/* The moment it is set to, or 0. [-0, +0, -] */
+double lev_deadline_moment(const lev_object *self);
 
 /* Removes the deadline, if there is one; does not unpin. [-0, +0, -] */
 void lev_deadline_del(const lev_object *self);

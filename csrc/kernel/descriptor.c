@@ -4,7 +4,11 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
+
+#include "kernel/address.h"
 
 enum { LEV_BITS = 64 };
 
@@ -61,4 +65,34 @@ bool lev_fd_prepare(int fd) {
   return flags >= 0 && own >= 0 &&
          (flags & O_NONBLOCK || fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0) &&
          (own & FD_CLOEXEC || fcntl(fd, F_SETFD, own | FD_CLOEXEC) == 0);
+}
+
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0 /* SIGPIPE is ignored anyway: see process.h */
+#endif
+
+ssize_t lev_fd_send(int fd, const struct iovec *v, int n) {
+  struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)v,
+                            .msg_iovlen = (size_t)n };
+  return n == 1 ? send(fd, v[0].iov_base, v[0].iov_len, MSG_NOSIGNAL)
+                : sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
+static size_t ask(int fd, unsigned long what) {
+  int n = 0;
+  return ioctl(fd, what, &n) == 0 && n > 0 ? (size_t)n : 0;
+}
+
+size_t lev_fd_unread(int fd) {
+  return ask(fd, FIONREAD);
+}
+
+static bool isunix(int fd) {
+  lev_address a;
+  return !lev_askaddress(fd, false, &a) || lev_family(&a) == AF_UNIX;
+}
+
+size_t lev_fd_unacked(int fd) {
+  size_t n = ask(fd, TIOCOUTQ);
+  return n > 0 && !isunix(fd) ? n : 0;
 }

@@ -7,6 +7,9 @@
 #define LEV_DESCRIPTOR_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+#include <sys/uio.h>
 
 #include <lua.h>
 
@@ -22,6 +25,15 @@ void lev_fd_disown(lev_state *state, int fd);
 
 /* Disowns and closes it; keeps errno. [-0, +0, -] */
 void lev_fd_close(lev_state *state, int fd);
+
+/* As writev, but without SIGPIPE. [-0, +0, -] */
+ssize_t lev_fd_send(int fd, const struct iovec *v, int n);
+
+/* How many bytes the system has that nobody has read; and those that were sent
+ * and that the peer does not have yet: they are lost if more comes from it after
+ * a close. [-0, +0, -] */
+size_t lev_fd_unread(int fd);
+size_t lev_fd_unacked(int fd);
 
 /* Makes it non-blocking and close-on-exec; false with errno. [-0, +0, -] */
 bool lev_fd_prepare(int fd);

@@ -119,11 +119,12 @@ void lev_open(lev_object *self) {
   if (self->next != NULL)
     self->next->previous = self;
   base->children = self;
+  self->listed = true;
 }
 
-static void unlist(lev_object *self) {
+void lev_retire(lev_object *self) {
   lev_base *base = self->base;
-  if (base == NULL || &base->head == self || self->type->plain)
+  if (!self->listed)
     return;
   if (self->next != NULL)
     self->next->previous = self->previous;
@@ -132,6 +133,7 @@ static void unlist(lev_object *self) {
   else
     base->children = self->next;
   self->next = self->previous = NULL;
+  self->listed = false;
 }
 
 /* Tells whether what the object has in libevent may be freed. In a forked child
@@ -157,7 +159,7 @@ static void giveup(lua_State *L, lev_base *base) {
 static void finish(lua_State *L, lev_object *self) {
   self->open = self->lingering = false;
   bool ours = mayfree(self);
-  unlist(self);
+  lev_retire(self);
   if (self->slot != 0)
     lev_deadline_del(self);
   if (ours && self->type->free != NULL)

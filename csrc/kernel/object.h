@@ -65,6 +65,7 @@ struct lev_object {
   uint32_t slot;               /* where it is pinned; 0 where it is not */
   bool open;
   bool lingering; /* closed, but not over yet */
+  bool listed;    /* among the children of the base */
 };
 
 enum { LEV_UV_BASE = 1, LEV_UV_CALLBACK = 2 };
@@ -89,6 +90,10 @@ void *lev_self(lua_State *L, const lev_type *type);
 
 /* Returns any argument as an open object of a type. [-0, +0, v] */
 void *lev_check(lua_State *L, int arg, const lev_type *type);
+
+/* Takes an open object that is done out of the list: it holds nothing of
+ * libevent's any more, and never will. [-0, +0, -] */
+void lev_retire(lev_object *self);
 
 /* Raises if an object was closed meanwhile: what allocates may run a finalizer
  * that closes it. [-0, +0, v] */

@@ -17,6 +17,11 @@ static void fill(lua_State *L) {
   }
 }
 
+void lev_slots_idle(lev_base *base) {
+  if (base->watching > 0 && lev_isidle(base) && base->running)
+    lev_unsettle(base);
+}
+
 void lev_slots_open(lua_State *L, int index) {
   lev_base *base = lua_touserdata(L, index);
   index = lua_absindex(L, index);
@@ -71,6 +76,7 @@ void lev_pin(lua_State *L, lev_object *self, int index) {
   else
     s->last = slot;
   s->cells[slot] = 0;
+  s->used++;
   self->slot = slot;
   lua_pop(L, 2);
 }
@@ -82,7 +88,9 @@ void lev_unpinat(lua_State *L, lev_object *self, int slots) {
   lua_rawseti(L, slots, slot);
   s->cells[slot] = s->free;
   s->free = slot;
+  s->used--;
   self->slot = 0;
+  lev_slots_idle(self->base);
 }
 
 void lev_unpin(lua_State *L, lev_object *self) {

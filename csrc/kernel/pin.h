@@ -22,6 +22,11 @@ enum {
   LEV_SLOT_LAST = 17 /* pins have greater numbers */
 };
 
+/* Notes that it may be that nothing of the base can call back any more: what
+ * still waits could only be woken by what waits as well, and streams are
+ * watched for nobody. The loop ends then. [-0, +0, -] */
+void lev_slots_idle(lev_base *base);
+
 /* Makes the slot array of the base at an index. [-0, +0, m] */
 void lev_slots_open(lua_State *L, int base);
 

@@ -100,6 +100,9 @@ void lev_settle(lua_State *L, lev_base *base) {
     ok = lev_kick(base) && ok;
   if (base->turn)
     ok = endturn(base) && ok;
+  if (base->watching > 0 && lev_isidle(base) && !base->forever &&
+      base->running && !lev_log_waiting(base->state))
+    base->emptied = event_base_loopbreak(base->ptr) == 0;
   base->unsettled = !ok;
   if (!ok)
     lev_reportat(L, base, LEV_AT_MEMORY);

@@ -29,6 +29,13 @@ int lev_failure(lua_State *L, const char *what, int code) {
   return 3;
 }
 
+int lev_because(lua_State *L, const char *text, int code) {
+  lua_pushnil(L);
+  lua_pushstring(L, text);
+  lua_pushinteger(L, code);
+  return 3;
+}
+
 int lev_result(lua_State *L, int ok, const char *what) {
   int code = errno;
   if (!ok)

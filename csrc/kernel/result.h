@@ -13,6 +13,9 @@ void lev_pushreason(lua_State *L, int code);
 /* Pushes nil, "what: why" and the code. Returns 3. [-0, +3, m] */
 int lev_failure(lua_State *L, const char *what, int code);
 
+/* Pushes nil, a text and a code. Returns 3. [-0, +3, m] */
+int lev_because(lua_State *L, const char *text, int code);
+
 /* Pushes true, or the failure of errno unless 'ok'. Returns how many.
  * [-0, +1 or +3, m] */
 int lev_result(lua_State *L, int ok, const char *what);

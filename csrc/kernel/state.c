@@ -6,8 +6,40 @@
 static const char state_key = 0;
 static const char origins_key = 0;
 
+static int l_textof(lua_State *L) {
+  lua_settop(L, 1);
+  lua_getmetatable(L, 1);
+  lua_getfield(L, 2, "text");
+  return 1;
+}
+
+/* Makes a value that only the library raises, put into a place of the table on
+ * top of the stack. [-0, +0, m] */
+static void fillprivate(lua_State *L, int place, const char *text) {
+  lua_newtable(L);
+  lua_createtable(L, 0, 4);
+  lua_pushstring(L, text);
+  lua_setfield(L, -2, "text");
+  lua_pushliteral(L, "libevent.interruption");
+  lua_setfield(L, -2, "__name");
+  lua_pushboolean(L, 0);
+  lua_setfield(L, -2, "__metatable");
+  lua_pushcfunction(L, l_textof);
+  lua_setfield(L, -2, "__tostring");
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  luaL_ref(L, LUA_REGISTRYINDEX); /* for ever: the table is weak */
+  lua_rawseti(L, -2, place);
+}
+
 /* Fills the places up to LEV_AT_BASES. */
 static void fill(lua_State *L) {
+  fillprivate(L, LEV_AT_CANCELED, "canceled");
+  fillprivate(L, LEV_AT_DEADLINE, "timed out");
+  lua_pushliteral(L, "attempt to yield from a task (sleep(0) lets others run)");
+  lua_rawseti(L, -2, LEV_AT_YIELDED);
+  lua_pushliteral(L, "the coroutine of a task was resumed by another");
+  lua_rawseti(L, -2, LEV_AT_RESUMED);
   lua_pushliteral(L, "stack overflow");
   lua_rawseti(L, -2, LEV_AT_STACK);
   lua_pushliteral(L, "not enough memory");
@@ -115,6 +147,15 @@ void lev_pushorigins(lua_State *L) {
     lua_rawsetp(L, -4, lua_touserdata(L, -2));
   }
   lua_pop(L, 1);
+}
+
+int lev_uncollected(lua_State *L) {
+  int collecting = lua_gc(L, LUA_GCISRUNNING);
+  lua_gc(L, LUA_GCSTOP);
+  int status = lua_pcall(L, lua_gettop(L) - 1, 1, 0);
+  if (collecting == 1)
+    lua_gc(L, LUA_GCRESTART);
+  return status == LUA_OK ? 1 : lua_error(L);
 }
 
 void *lev_tryrealloc(lua_State *L, void *block, size_t old, size_t size) {

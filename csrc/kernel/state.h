@@ -12,8 +12,11 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+typedef struct lev_task lev_task;
+
 typedef struct lev_state {
   lua_State *main;
+  lev_task *running; /* the task whose coroutine runs now; or NULL */
   int table;        /* registry reference of the table below */
   int loops;        /* that run now, one in a callback of the other */
   bool closed;      /* the Lua state is being closed */
@@ -32,7 +35,11 @@ enum {
   LEV_AT_MEMORY = 2,    /* the error when libevent has no memory */
   LEV_AT_TRACEBACK = 3, /* left there by the message handler */
   LEV_AT_ACCEPTED = 4,  /* the last socket that a listener gave to Lua */
-  LEV_AT_BASES = 4      /* ids of bases are greater */
+  LEV_AT_CANCELED = 5,  /* what a wait raises: see kernel/task.h */
+  LEV_AT_DEADLINE = 6,
+  LEV_AT_YIELDED = 7, /* errors that end a task from outside */
+  LEV_AT_RESUMED = 8,
+  LEV_AT_BASES = 8 /* ids of bases are greater */
 };
 
 /* The state, made at the first call. [-0, +0, m] */
@@ -50,6 +57,10 @@ void lev_track(lua_State *L, int index);
 
 /* Pushes a table of what lev_track has kept, by address. [-0, +1, m] */
 void lev_pushorigins(lua_State *L);
+
+/* Calls a function at 1 with what stands above it while the collector is
+ * stopped; `return lev_uncollected(L)`, with its one result. [-n, +1, v] */
+int lev_uncollected(lua_State *L);
 
 /* Changes the size of a block with the allocator of the Lua state; size 0
  * frees it and returns NULL. [-0, +0, m; - for a size that is no larger] */

@@ -6,10 +6,8 @@
  * what it has not got yet. The deadline is put off as long as output goes out,
  * and once more when it is gone. */
 
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include "kernel/address.h"
 #include "kernel/bytes.h"
 #include "kernel/callback.h"
 #include "kernel/descriptor.h"
@@ -81,21 +79,9 @@ static bool try(lua_State *L, lua_CFunction function) {
   return ok;
 }
 
-static size_t ask(int fd, unsigned long what) {
-  int n = 0;
-  return ioctl(fd, what, &n) == 0 && n > 0 ? (size_t)n : 0;
-}
-
-static bool isunix(int fd) {
-  lev_address a;
-  return !lev_askaddress(fd, false, &a) || lev_family(&a) == AF_UNIX;
-}
-
-/* What the peer does not have yet: here, and in the system, where it is lost
- * if more comes from the peer after the close. */
+/* What the peer does not have yet: here, and in the system. */
 static size_t ungot(const lev_bufferevent *self) {
-  size_t queued = ask(self->fd, TIOCOUTQ);
-  return lev_unsent(self) + (queued > 0 && !isunix(self->fd) ? queued : 0);
+  return lev_unsent(self) + lev_fd_unacked(self->fd);
 }
 
 /* Gives up what the script had set. */
@@ -125,7 +111,7 @@ static bool isidle(lev_bufferevent *self) {
   else
     self->unsent = self->ended ? lev_unsent(self) : ungot(self);
   return self->unsent == 0 &&
-         (self->connecting || self->ended || ask(self->fd, FIONREAD) == 0);
+         (self->connecting || self->ended || lev_fd_unread(self->fd) == 0);
 }
 
 bool lev_bufferevent_linger(lua_State *L, lev_object *object, bool now) {

@@ -6,17 +6,12 @@
 #include <sys/uio.h>
 
 #include "kernel/bytes.h"
+#include "kernel/descriptor.h"
 #include "kernel/convert.h"
 #include "kernel/pin.h"
 #include "kernel/result.h"
 #include "types/bufferevent.h"
 #include "types/socket.h"
-
-#ifndef MSG_NOSIGNAL
-#define MSG_NOSIGNAL 0 /* SIGPIPE is ignored anyway: see process.h */
-#endif
-
-enum { LEV_PARTS = 16 }; /* strings that one system call sends */
 
 /* Whether bytes may go to the socket past the output. */
 static bool direct(const lev_bufferevent *self) {
@@ -44,58 +39,22 @@ static void keeperror(lev_bufferevent *self) {
 static size_t sendstrings(lua_State *L, lev_bufferevent *self, int first,
                           int last) {
   struct iovec parts[LEV_PARTS];
-  struct msghdr message = { .msg_iov = parts };
-  for (int arg = first; arg <= last; arg++) {
-    size_t length;
-    const char *data = lua_tolstring(L, arg, &length);
-    parts[message.msg_iovlen++] =
-        (struct iovec){ (void *)(uintptr_t)data, length };
-  }
-  ssize_t n =
-      message.msg_iovlen == 1
-          ? send(self->fd, parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL)
-          : sendmsg(self->fd, &message, MSG_NOSIGNAL);
+  ssize_t n = lev_fd_send(self->fd, parts,
+                          lev_bytes_parts(L, first, last, parts));
   if (n < 0)
     keeperror(self);
   return n > 0 ? (size_t)n : 0;
-}
-
-/* Queues what is left of the strings behind the n bytes that were sent. */
-static void queuerest(lua_State *L, lev_bufferevent *self, int first, int last,
-                      size_t n, lev_reference *held[]) {
-  struct evbuffer *output = bufferevent_get_output(self->ptr);
-  bool ok = true;
-  for (int arg = first; arg <= last; arg++) {
-    size_t length = lua_rawlen(L, arg);
-    lev_reference *reference = held[arg - first];
-    if (ok && n < length)
-      ok = lev_bytes_addheld(L, output, arg, n, reference);
-    else
-      lev_bytes_release(reference);
-    n -= n < length ? n : length;
-  }
-  if (ok)
-    return;
-  self->broken = true; /* bytes are missing: nothing more may follow */
-  luaL_error(L, "not enough memory");
 }
 
 /* Writes strings at once as far as the socket takes them. No Lua code may run
  * between that and queueing the rest, or it could write in between. */
 static void writestrings(lua_State *L, lev_bufferevent *self, int first,
                          int last) {
-  lev_reference *held[LEV_PARTS];
-  size_t total = 0;
-  for (int arg = first; arg <= last; arg++) {
-    total += lua_rawlen(L, arg);
-    held[arg - first] = lev_bytes_hold(L, arg);
-  }
-  for (int i = 0; i <= last - first && !self->head.open; i++)
-    lev_bytes_release(held[i]);
-  lev_stillopen(L, &self->head);
-  bool past = total > 0 && direct(self); /* unless a finalizer has written */
-  size_t n = past ? sendstrings(L, self, first, last) : 0;
-  queuerest(L, self, first, last, n, held);
+  size_t n = sendstrings(L, self, first, last);
+  if (lev_bytes_queue(L, bufferevent_get_output(self->ptr), first, last, n))
+    return;
+  self->broken = true; /* bytes are missing: nothing more may follow */
+  luaL_error(L, "not enough memory");
 }
 
 /* Writes what another buffer holds at once as far as the socket takes it, and

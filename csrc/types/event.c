@@ -15,10 +15,14 @@ Made by @{event_base:event}.
 #include "kernel/pin.h"
 #include "kernel/process.h"
 #include "kernel/result.h"
+#include "kernel/task.h"
 
 typedef struct lev_eventobject {
   lev_object head;
   struct event event;
+  lev_task *waiter; /* in event:wait; or NULL */
+  short happened;   /* for that */
+  bool calls;       /* there is a callback */
 } lev_eventobject;
 
 enum {
@@ -29,9 +33,38 @@ enum {
       EVLIST_INSERTED | EVLIST_TIMEOUT | EVLIST_ACTIVE | EVLIST_ACTIVE_LATER
 };
 
+static bool pending_event(const lev_object *self) {
+  const lev_eventobject *e = (const lev_eventobject *)self;
+  return (e->event.ev_evcallback.evcb_flags & LEV_PENDING) != 0;
+}
+
+/* Resumes the task that waits; or, where there is neither a task nor a
+ * callback, makes the event idle. One that persists stays pending after a wait:
+ * a task that waits again finds it there. */
+static void wake(lev_eventobject *self, short what) {
+  lev_frame f;
+  if (!lev_frame_open(&f, self->head.base))
+    return;
+  lua_rawgeti(f.L, f.handler + 1, self->head.slot); /* lives through it */
+  if (self->waiter == NULL) {
+    event_del(&self->event);
+  } else {
+    self->happened = what;
+    lev_task_resume(self->waiter, LEV_HAPPENED);
+  }
+  if (self->head.slot != 0 && !pending_event(&self->head))
+    lev_unpinat(f.L, &self->head, f.handler + 1);
+  lua_settop(f.L, f.top);
+  lev_frame_close(&f);
+}
+
 static void on_event(evutil_socket_t fd, short what, void *arg) {
+  lev_eventobject *self = arg;
   (void)fd;
-  lev_callwhat(arg, LEV_UV_CALLBACK, what);
+  if (self->calls && self->waiter == NULL)
+    lev_callwhat(&self->head, LEV_UV_CALLBACK, what);
+  else
+    wake(self, what);
 }
 
 /* libevent's tables grow with the number of a descriptor, its debug mode aborts
@@ -64,8 +97,9 @@ for @{event:active}.
 @param events string Letters: `r` readable, `w` writable, `c` closed by the
 peer (where the method has early_close), `p` persist: call back until it is
 deleted, not once, `e` edge-triggered.
-@param callback fun(event: libevent.event, what: string) What happened:
-letters of `r`, `w`, `c`, and `t` for a timeout.
+@param callback? fun(event: libevent.event, what: string) What happened:
+letters of `r`, `w`, `c`, and `t` for a timeout. None: tasks @{event:wait} for
+it.
 @return libevent.event? event
 @return string? message
 @return integer? code An errno value: `EBADF` if the descriptor is not open,
@@ -76,13 +110,17 @@ static int l_event_new(lua_State *L) {
   lev_base *base = lev_self(L, &lev_event_base);
   int fd = lev_checkfd(L, 2);
   short events = lev_checkmask(L, 3, "rwcpe");
-  luaL_checktype(L, 4, LUA_TFUNCTION);
+  if (!lua_isnoneornil(L, 4))
+    luaL_checktype(L, 4, LUA_TFUNCTION);
+  lua_settop(L, 4);
   luaL_argcheck(L, fd >= 0 || !(events & (LEV_IO | EV_ET)), 2,
                 "descriptor expected for these events");
   if ((fd >= 0 && !checkopen(base, fd)) || !checkfeatures(base, events))
     return lev_failure(L, "event", errno);
   lev_eventobject *self = lev_new(L, 1, &lev_event);
-  lev_setcallback(L, -1, LEV_UV_CALLBACK, 4);
+  lua_pushvalue(L, 4);
+  lua_setiuservalue(L, -2, LEV_UV_CALLBACK);
+  self->calls = !lua_isnil(L, 4);
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, -2, LEV_UV_FILE);
   errno = 0;
@@ -121,6 +159,67 @@ static int l_event_add(lua_State *L) {
   lev_pin(L, &self->head, 1);
   errno = 0;
   return done(L, self, event_add(&self->event, timeout), "event_add");
+}
+
+static int waitk(lua_State *L, int status, lua_KContext ctx) {
+  static const char *const sets[] = {
+    "",  "t",  "r",  "rt",  "w",  "wt",  "rw",  "rwt",
+    "c", "ct", "rc", "rct", "wc", "wct", "rwc", "rwct",
+  };
+  const lev_eventobject *self = lua_touserdata(L, 1);
+  (void)status, (void)ctx;
+  lev_outcome outcome = lev_task_woken(L, self->head.base);
+  if (outcome == LEV_TIMEDOUT)
+    return lev_because(L, "timed out", ETIMEDOUT);
+  if (outcome == LEV_CLOSED)
+    return lev_because(L, "closed", ECANCELED);
+  int what = self->happened;
+  lua_pushstring(L, sets[(what & (EV_TIMEOUT | EV_READ | EV_WRITE)) |
+                         (what & EV_CLOSED ? 8 : 0)]);
+  return 1;
+}
+
+static void left(lev_task *task) {
+  lev_eventobject *self = (lev_eventobject *)task->object;
+  lua_State *L = self->head.base->state->main;
+  if (!self->calls)
+    event_del(&self->event);
+  if (lua_checkstack(L, LUA_MINSTACK))
+    lev_unpinidle(L, &self->head);
+}
+
+static const lev_waitkind waiting = {
+  .what = "wait",
+  .k = waitk,
+  .left = left,
+};
+
+/***
+Waits until the event happens, which it is added for if it is not. Only a task
+can. While one waits the callback is not called.
+@function event:wait
+@param timeout? number Seconds.
+@return string? what Letters, as the callback gets them; nil if it was closed,
+or the time is over.
+@return string? message `"closed"` or `"timed out"`, or why it cannot be added.
+@return integer? code `ECANCELED`, `ETIMEDOUT` or another errno value.
+*/
+static int l_event_wait(lua_State *L) {
+  lev_eventobject *self = lev_self(L, &lev_event);
+  double timeout = lev_opttimeout(L, 2);
+  lev_task *task = lev_task_check(L, self->head.base->state);
+  if (self->waiter != NULL)
+    return lev_task_busy(L, self->waiter, "event");
+  lua_settop(L, 1);
+  lev_pin(L, &self->head, 1);
+  errno = 0;
+  if (!pending_event(&self->head) && event_add(&self->event, NULL) != 0)
+    return done(L, self, -1, "wait");
+  lev_wait wait = { .kind = &waiting,
+                    .place = &self->waiter,
+                    .object = &self->head,
+                    .timeout = timeout };
+  return lev_task_yield(L, task, &wait);
 }
 
 /***
@@ -250,21 +349,19 @@ Replaces the callback.
 @{event_base:event}.
 */
 static int l_event_setcb(lua_State *L) {
-  lev_self(L, &lev_event);
+  lev_eventobject *self = lev_self(L, &lev_event);
   lev_setcallback(L, 1, LEV_UV_CALLBACK, 2);
+  self->calls = true;
   return 0;
 }
 
 static void free_event(lua_State *L, lev_object *self) {
   lev_eventobject *e = (lev_eventobject *)self;
   (void)L;
+  if (e->waiter != NULL)
+    lev_task_wake(e->waiter, LEV_CLOSED);
   event_del(&e->event);
   event_debug_unassign(&e->event);
-}
-
-static bool pending_event(const lev_object *self) {
-  const lev_eventobject *e = (const lev_eventobject *)self;
-  return (e->event.ev_evcallback.evcb_flags & LEV_PENDING) != 0;
 }
 
 static int fd_event(const lev_object *self) {
@@ -281,6 +378,7 @@ static void describe_event(lua_State *L, const lev_object *self) {
 
 static const luaL_Reg methods[] = {
   { "add", l_event_add },
+  { "wait", l_event_wait },
   { "del", l_event_del },
   { "remove_timer", l_event_remove_timer },
   { "pending", l_event_pending },

@@ -261,12 +261,8 @@ seconds.
 */
 int l_objects(lua_State *L) {
   lev_self(L, &lev_event_base);
+  lua_settop(L, 1);
   lua_pushcfunction(L, list);
-  lua_pushvalue(L, 1);
-  int collecting = lua_gc(L, LUA_GCISRUNNING);
-  lua_gc(L, LUA_GCSTOP);
-  int status = lua_pcall(L, 1, 1, 0);
-  if (collecting == 1)
-    lua_gc(L, LUA_GCRESTART);
-  return status == LUA_OK ? 1 : lua_error(L);
+  lua_insert(L, 1);
+  return lev_uncollected(L);
 }

@@ -36,7 +36,8 @@ static void raise(lua_State *L, lev_base *base) {
 static int ended(lua_State *L, lev_base *base, int result, int code,
                  const char *mode) {
   bool exited = event_base_got_exit(base->ptr);
-  bool broken = event_base_got_break(base->ptr) && !base->turned;
+  bool broken =
+      event_base_got_break(base->ptr) && !base->turned && !base->emptied;
   bool foreign = lev_isforeign(base);
   if (base->head.open && foreign)
     return luaL_error(L, "this process was forked in a callback and came back "
@@ -50,7 +51,7 @@ static int ended(lua_State *L, lev_base *base, int result, int code,
     return lev_failure(L, "loop", code);
   lua_pushstring(L, broken        ? "break"
                     : exited      ? "exit"
-                    : result == 1 ? "empty"
+                    : result == 1 || base->emptied ? "empty"
                                   : mode);
   return 1;
 }
@@ -71,10 +72,16 @@ static int loop(lua_State *L, lev_base *base, int flags, const char *mode) {
       ((lev_ready_count(base) > 0 || lev_log_waiting(base->state)) &&
        !lev_kick(base)))
     return lev_failure(L, "loop", ENOMEM);
+  base->forever = (flags & EVLOOP_NO_EXIT_ON_EMPTY) != 0;
+  if (base->watching > 0 && lev_isidle(base) && !base->forever &&
+      !lev_log_waiting(base->state)) {
+    lua_pushliteral(L, "empty");
+    return 1;
+  }
   lev_slots_list(L, 1); /* the collector may have cleared it */
   lev_frame_begin(L, base);
   base->turn = base->unsettled = (flags & EVLOOP_ONCE) != 0;
-  base->turned = false;
+  base->turned = base->emptied = false;
   event_del(&base->stop); /* of an earlier turn */
   base->running = true;
   base->state->loops++;

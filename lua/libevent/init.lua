@@ -13,18 +13,30 @@ for name, value in pairs(core) do
   libevent[name] = value
 end
 
---- The modules that a field stands for.
+--- The modules that a field stands for, and the functions of one.
 local modules = {
   version = "libevent.version",
 }
 
+local functions = {
+  base = "libevent.task",
+  defer = "libevent.task",
+  run = "libevent.task",
+  spawn = "libevent.task",
+  tasks = "libevent.task",
+  traceback = "libevent.task",
+  wait = "libevent.task",
+}
+
 return setmetatable(libevent, {
   __index = function(self, name)
-    local module = modules[name]
-    if module then
-      local value = require(module)
-      self[name] = value
-      return value
+    local value
+    if modules[name] then
+      value = require(modules[name])
+    elseif functions[name] then
+      value = require(functions[name])[name]
     end
+    self[name] = value
+    return value
   end,
 })

@@ -277,7 +277,7 @@ describe("event", function()
   it("refuses bad arguments", function()
     local base <close> = libevent.event_base()
     local event = base:event(-1, "p", print)
-    helper.badargs(base.event, base, "file, letters, function",
+    helper.badargs(base.event, base, "file, letters, ?function",
       { 1, "r", print })
     helper.badargs(event.add, event, "?seconds")
     helper.badargs(event.active, event, "?letters")

@@ -178,6 +178,7 @@ describe("a bufferevent", function()
     local long, closed = ("x"):rep(100000), 0
     for _ = 1, 20 do
       local bev, fd = connected(base, { linger = 0 })
+      bev:write(long:rep(10)) -- more than the socket takes
       collectgarbage "stop"
       setmetatable({}, { __gc = function()
         bev:close()

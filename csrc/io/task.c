@@ -1,0 +1,377 @@
+/***
+A coroutine that the loop resumes when what it waits for has happened. Made by
+@{libevent.spawn} and @{event_base:task}.
+
+A task runs until it waits; nothing else runs meanwhile. It waits in functions
+such as @{libevent.sleep} and @{stream:read}. Closing a task cancels it.
+@classmod libevent.task
+*/
+
+#include "io/task.h"
+
+#include <errno.h>
+
+#include "kernel/convert.h"
+#include "kernel/result.h"
+
+int lev_task_spawn(lua_State *L) {
+  const lev_base *base = lua_touserdata(L, 1);
+  lev_scope *home = lua_touserdata(L, 2);
+  const lev_task *running = base->state->running;
+  luaL_checktype(L, 3, LUA_TFUNCTION);
+  lev_task *task = lev_new(L, 1, &lev_task_type);
+  lua_pushvalue(L, 2);
+  lua_setiuservalue(L, -2, LEV_UV_SCOPE);
+  if (home != NULL)
+    task->deadline = home->deadline;
+  if (running != NULL && running->head.base == base && running->deadline > 0 &&
+      (task->deadline == 0 || running->deadline < task->deadline))
+    task->deadline = running->deadline;
+  lev_task_start(L, task, 3);
+  lev_scope_enter(home, task);
+  if (home != NULL && (home->canceled || !home->head.open))
+    lev_task_cancel(task);
+  return 1;
+}
+
+/***
+Starts a task: it runs in this turn of the loop, after the callback or task that
+runs now. Called by a task of the same base, the new one belongs to its scope
+and inherits its deadline.
+@function event_base:task
+@param fn function Its results are those of @{task:wait}.
+@param ... any Its arguments.
+@return libevent.task task
+*/
+static int l_task_new(lua_State *L) {
+  const lev_base *base = lev_self(L, &lev_event_base);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  if (lev_istask(L, base->state) && base->state->running->head.base == base &&
+      base->state->running->head.slot != 0) {
+    lev_task_push(L, base->state->running);
+    lua_getiuservalue(L, -1, LEV_UV_SCOPE);
+    lua_replace(L, -2);
+  } else {
+    lua_pushnil(L);
+  }
+  lua_insert(L, 2);
+  return lev_task_spawn(L);
+}
+
+/* Pushes what became of a task that has ended, which stands at 1; raises its
+ * error. */
+static int pushending(lua_State *L, lev_task *task) {
+  task->observed = true;
+  int n = 0;
+  switch (task->ending) {
+  case LEV_FAILED:
+    lua_getiuservalue(L, 1, LEV_UV_TRACE);
+    lua_getiuservalue(L, 1, LEV_UV_FAILURE);
+    return lev_task_raise(L);
+  case LEV_WASCANCELED:
+    return lev_because(L, "canceled", ECANCELED);
+  case LEV_WASTIMEDOUT:
+    return lev_because(L, "timed out", ETIMEDOUT);
+  default:
+    n = task->co != NULL ? lua_gettop(task->co) : 0;
+    if (n == 0)
+      return 0;
+    luaL_checkstack(L, n, "too many results");
+    if (!lua_checkstack(task->co, n))
+      luaL_error(L, "not enough memory");
+    for (int i = 1; i <= n; i++)
+      lua_pushvalue(task->co, i);
+    lua_xmove(task->co, L, n);
+    return n;
+  }
+}
+
+static int waitk(lua_State *L, int status, lua_KContext ctx) {
+  lev_task *task = lua_touserdata(L, 1);
+  (void)status, (void)ctx;
+  if (lev_task_woken(L, task->head.base) == LEV_TIMEDOUT)
+    return lev_because(L, "timed out", ETIMEDOUT);
+  return pushending(L, task);
+}
+
+static const lev_waitkind waiting = {
+  .what = "the end of",
+  .k = waitk,
+  .parked = true,
+};
+
+/***
+Waits until a task has ended. If it failed, its error is raised here, the very
+same value.
+@function task:wait
+@param timeout? number Seconds.
+@return any ... What its function returned; nil if it was canceled, or where the
+time is over first.
+@return string? message `"canceled"` or `"timed out"`.
+@return integer? code `ECANCELED` or `ETIMEDOUT`.
+*/
+static int l_task_wait(lua_State *L) {
+  lev_task *task = lev_self(L, &lev_task_type);
+  double timeout = lev_opttimeout(L, 2);
+  lua_settop(L, 1);
+  if (task->state == LEV_DONE)
+    return pushending(L, task);
+  lev_task *self = lev_task_check(L, task->head.base->state);
+  if (self == task)
+    return luaL_error(L, "a task cannot wait for its own end");
+  lev_wait wait = { .kind = &waiting,
+                    .list = &task->waiters,
+                    .object = &task->head,
+                    .timeout = timeout };
+  return lev_task_yield(L, self, &wait);
+}
+
+/***
+Cancels the task: what it waits in raises a private value, now and, if that is
+caught, whenever it waits again. Its `<close>` variables may still wait, for a
+second at most.
+@function task:cancel
+@return boolean running False if it has ended already.
+*/
+static int l_task_cancel(lua_State *L) {
+  lev_task *task = lev_self(L, &lev_task_type);
+  lua_pushboolean(L, lev_task_cancel(task));
+  return 1;
+}
+
+static const char *const states[] = {
+  [LEV_NEW] = "new",         [LEV_RUNNING] = "running",
+  [LEV_WAITING] = "waiting", [LEV_READY] = "ready",
+  [LEV_DONE] = "done",
+};
+
+static const char *const endings[] = {
+  [LEV_RETURNED] = "done",
+  [LEV_FAILED] = "failed",
+  [LEV_WASCANCELED] = "canceled",
+  [LEV_WASTIMEDOUT] = "timed out",
+};
+
+static const char *statusof(const lev_task *task) {
+  return task->state == LEV_DONE ? endings[task->ending] : states[task->state];
+}
+
+/***
+Tells how the task is.
+@function task:status
+@return string status `"new"`, `"running"`, `"waiting"`, `"ready"` to run again,
+`"done"`, `"failed"`, `"canceled"` or `"timed out"`.
+*/
+static int l_task_status(lua_State *L) {
+  lua_pushstring(L, statusof(lev_self(L, &lev_task_type)));
+  return 1;
+}
+
+/***
+Tells what the task waits for.
+@function task:waits
+@return string? what Such as `"read"`; nil if it does not wait.
+@return string? object What it waits at, as tostring shows it.
+*/
+static int l_task_waits(lua_State *L) {
+  const lev_task *task = lev_self(L, &lev_task_type);
+  if (task->state != LEV_WAITING) {
+    lua_pushnil(L);
+    return 1;
+  }
+  lua_pushstring(L, task->kind->what);
+  if (task->state != LEV_WAITING || task->object == NULL) /* a finalizer */
+    return 1;
+  lev_pushdescription(L, task->object);
+  return 2;
+}
+
+/***
+Returns the name of the task, or sets it.
+@function task:name
+@param name? string
+@return string? name
+*/
+static int l_task_name(lua_State *L) {
+  lev_self(L, &lev_task_type);
+  if (!lua_isnoneornil(L, 2)) {
+    luaL_checktype(L, 2, LUA_TSTRING);
+    lua_settop(L, 2);
+    lua_setiuservalue(L, 1, LEV_UV_NAME);
+  }
+  lua_getiuservalue(L, 1, LEV_UV_NAME);
+  return 1;
+}
+
+/***
+Returns a traceback of the task: where it is, or if it failed, where that was.
+@function task:traceback
+@return string? traceback nil if it has ended otherwise.
+*/
+static int l_task_traceback(lua_State *L) {
+  const lev_task *task = lev_self(L, &lev_task_type);
+  if (task->state == LEV_DONE)
+    lua_getiuservalue(L, 1, LEV_UV_TRACE);
+  else
+    luaL_traceback(L, task->co, NULL, 0);
+  if (!lua_isstring(L, -1))
+    lua_pushnil(L);
+  return 1;
+}
+
+/***
+Returns where the task is: the line that waits, or where its function begins.
+@function task:where
+@return string? place As `"file:line"`; nil if it has ended.
+*/
+static int l_task_where(lua_State *L) {
+  const lev_task *task = lev_self(L, &lev_task_type);
+  lua_State *co = task->state == LEV_DONE ? NULL : task->co;
+  lua_Debug ar;
+  if (co == NULL || !lua_checkstack(co, 2)) {
+    lua_pushnil(L);
+    return 1;
+  }
+  if (task->state == LEV_NEW) {
+    lua_pushvalue(co, 3);
+    lua_getinfo(co, ">S", &ar);
+    ar.currentline = ar.linedefined;
+  } else {
+    ar.currentline = -1;
+    for (int level = 0; ar.currentline < 0 && lua_getstack(co, level, &ar);
+         level++)
+      lua_getinfo(co, "Sl", &ar);
+  }
+  if (ar.currentline > 0)
+    lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
+  else
+    lua_pushstring(L, ar.short_src);
+  return 1;
+}
+
+/***
+Tells whether the loop of any base runs, so that this is called by a task or a
+callback.
+@function libevent.in_loop
+@return boolean running
+*/
+static int l_in_loop(lua_State *L) {
+  lua_pushboolean(L, lev_getstate(L)->loops > 0);
+  return 1;
+}
+
+/***
+Returns the task that runs now.
+@function libevent.running
+@return libevent.task? task nil outside of tasks.
+*/
+static int l_running(lua_State *L) {
+  const lev_state *state = lev_getstate(L);
+  if (lev_istask(L, state) && state->running->head.slot != 0)
+    lev_task_push(L, state->running);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+/* Makes the list of base:tasks. The collector is stopped: it could end what is
+ * being listed. */
+static int list(lua_State *L) {
+  const lev_base *base = lua_touserdata(L, 1);
+  lua_Integer n = 0;
+  lua_newtable(L);
+  for (const lev_object *o = base->children; o != NULL; o = o->next) {
+    if (o->type != &lev_task_type || o->slot == 0)
+      continue;
+    lev_task_push(L, (const lev_task *)o);
+    lua_rawseti(L, 2, ++n);
+  }
+  return 1;
+}
+
+/***
+Returns the tasks of the base that have not ended, the newest first.
+@function event_base:tasks
+@return libevent.task[] tasks
+*/
+static int l_tasks(lua_State *L) {
+  lev_self(L, &lev_event_base);
+  lua_settop(L, 1);
+  lua_pushcfunction(L, list);
+  lua_insert(L, 1);
+  return lev_uncollected(L);
+}
+
+static int sleepk(lua_State *L, int status, lua_KContext ctx) {
+  const lev_object *self = lua_touserdata(L, 1);
+  (void)status, (void)ctx;
+  lev_task_woken(L, self->base);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static const lev_waitkind sleeping = { .what = "sleep", .k = sleepk };
+
+/***
+Waits some time. Only a task can.
+@function libevent.sleep
+@param seconds number From 0, which lets others run, to 1e9.
+@return boolean ok
+*/
+static int l_sleep(lua_State *L) {
+  double seconds = lev_checkseconds(L, 1);
+  lev_task *task = lev_task_check(L, lev_getstate(L));
+  lev_wait wait = { .kind = &sleeping, .timeout = seconds };
+  lua_settop(L, 0);
+  lev_task_push(L, task);
+  return lev_task_yield(L, task, &wait);
+}
+
+static void describe_task(lua_State *L, const lev_object *self) {
+  const lev_task *task = (const lev_task *)self;
+  const char *status = statusof(task);
+  const char *what = task->state == LEV_WAITING ? task->kind->what : "";
+  lua_pushstring(L, status);
+  if (what[0] != '\0')
+    lua_pushfstring(L, " in %s", what);
+}
+
+static const luaL_Reg methods[] = {
+  { "wait", l_task_wait },
+  { "cancel", l_task_cancel },
+  { "status", l_task_status },
+  { "waits", l_task_waits },
+  { "name", l_task_name },
+  { "traceback", l_task_traceback },
+  { "where", l_task_where },
+  { NULL, NULL },
+};
+
+static const luaL_Reg constructors[] = {
+  { "task", l_task_new },
+  { "tasks", l_tasks },
+  { NULL, NULL },
+};
+
+static const luaL_Reg functions[] = {
+  { "running", l_running },
+  { "in_loop", l_in_loop },
+  { "sleep", l_sleep },
+  { "timeout", l_timeout },
+  { NULL, NULL },
+};
+
+const lev_type lev_task_type = {
+  .name = "libevent.task",
+  .size = sizeof(lev_task),
+  .uservalues = LEV_TASK_UVS,
+  .methods = methods,
+  .constructors = constructors,
+  .functions = functions,
+  .free = lev_task_free,
+  .linger = lev_task_linger,
+  .pending = lev_task_pending,
+  .due = lev_task_due,
+  .soon = lev_task_soon,
+  .describe = describe_task,
+};

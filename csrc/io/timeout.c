@@ -1,0 +1,64 @@
+/* Deadlines: a function that must be done in time, with all it waits for. */
+
+#include <errno.h>
+
+#include "io/task.h"
+#include "kernel/convert.h"
+#include "kernel/result.h"
+
+/* What stands on the stack of a call: the message handler, the deadline that
+ * holds again afterwards, and the one that held for it. */
+enum { LEV_HANDLER = 1, LEV_OUTER = 2, LEV_OWN = 3 };
+
+static int timeoutk(lua_State *L, int status, lua_KContext ctx) {
+  const lev_state *state = lev_getstate(L);
+  bool ok = status == LUA_OK || status == LUA_YIELD;
+  (void)ctx;
+  if (!lev_istask(L, state)) /* in the hands of a foreign resume */
+    return ok ? lua_gettop(L) - LEV_OWN : lua_error(L);
+  lev_task *task = state->running;
+  double own = lua_tonumber(L, LEV_OWN);
+  task->deadline = lua_tonumber(L, LEV_OUTER);
+  task->unwinding = false;
+  if (ok)
+    return lua_gettop(L) - LEV_OWN;
+  double now = lev_now();
+  bool ours = lev_task_interruption(L, state, -1) == LEV_TIMEDOUT &&
+              now >= own && (task->deadline == 0 || now < task->deadline);
+  if (!ours)
+    return lua_error(L);
+  if (task->doomed == 0)
+    task->grace = 0;
+  return lev_because(L, "timed out", ETIMEDOUT);
+}
+
+/***
+Calls a function that has some time. When that is over, what it waits in raises
+a private value, which ends the function, unless it catches that and does not
+wait any more. The deadline holds in whatever it calls, and in the tasks that it
+spawns; an outer one that is earlier stays.
+@function libevent.timeout
+@param seconds number From 0 to 1e9.
+@param fn function
+@param ... any Its arguments.
+@return any ... What it returned; nil where the time was over.
+@return string? message `"timed out"`
+@return integer? code `ETIMEDOUT`
+*/
+int l_timeout(lua_State *L) {
+  double seconds = lev_checkseconds(L, 1);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lev_task *task = lev_task_check(L, lev_getstate(L));
+  double outer = task->deadline, own = lev_now() + seconds;
+  lua_pushcfunction(L, lev_task_unwind);
+  lua_replace(L, 1);
+  lua_pushnumber(L, outer);
+  lua_insert(L, LEV_OUTER);
+  lua_pushnumber(L, own);
+  lua_insert(L, LEV_OWN);
+  if (outer == 0 || own < outer)
+    task->deadline = own;
+  int status = lua_pcallk(L, lua_gettop(L) - LEV_OWN - 1, LUA_MULTRET,
+                          LEV_HANDLER, 0, timeoutk);
+  return timeoutk(L, status, 0);
+}

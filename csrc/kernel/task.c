@@ -1,0 +1,535 @@
+#include "kernel/task.h"
+
+#include "kernel/pin.h"
+
+static const double grace = 1.0; /* seconds for <close> handlers to wait */
+
+void lev_task_push(lua_State *L, const lev_task *task) {
+  if (lev_slots_push(L, task->head.base)) {
+    lua_rawgeti(L, -1, task->head.slot);
+    lua_replace(L, -2);
+  }
+}
+
+/* Interruptions: what a wait raises in a task that is to end. */
+
+lev_outcome lev_task_interruption(lua_State *L, const lev_state *state,
+                                  int index) {
+  index = lua_absindex(L, index);
+  if (!lua_istable(L, index))
+    return LEV_NOTHING;
+  lev_pushat(L, state, LEV_AT_CANCELED);
+  lev_pushat(L, state, LEV_AT_DEADLINE);
+  lev_outcome outcome = lua_rawequal(L, index, -2)   ? LEV_CANCELED
+                        : lua_rawequal(L, index, -1) ? LEV_TIMEDOUT
+                                                     : LEV_NOTHING;
+  lua_pop(L, 2);
+  return outcome;
+}
+
+/* Raises what interrupts the task. */
+static void interrupt(lua_State *L, lev_task *task, double now) {
+  if (task->grace == 0)
+    task->grace = now + grace;
+  lev_pushat(L, task->head.base->state,
+             task->doomed > 0 ? LEV_AT_CANCELED : LEV_AT_DEADLINE);
+  lua_error(L);
+}
+
+/* Stores the error at 1 and its traceback in the task, where the loop finds it
+ * if nobody catches it: the first traceback of an error is the true one. */
+static void trace(lua_State *L, lev_state *state, lev_task *task) {
+  lev_task_push(L, task);
+  lua_getiuservalue(L, -1, LEV_UV_FAILURE);
+  bool known = lua_rawequal(L, 1, -1) && !lua_isnil(L, 1);
+  lua_pop(L, 1);
+  if (!known) {
+    lua_pushcfunction(L, lev_handler);
+    lua_pushvalue(L, 1);
+    if (lua_pcall(L, 1, 0, 0) == LUA_OK)
+      lev_pushat(L, state, LEV_AT_TRACEBACK);
+    lua_setiuservalue(L, 2, LEV_UV_TRACE);
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, 2, LEV_UV_FAILURE);
+  }
+}
+
+int lev_task_unwind(lua_State *L) {
+  lev_state *state = lev_getstate(L);
+  lua_settop(L, 1);
+  if (!lev_istask(L, state) || state->running->head.slot == 0)
+    return 1;
+  state->running->unwinding = true;
+  if (lev_task_interruption(L, state, 1) == LEV_NOTHING)
+    trace(L, state, state->running);
+  lua_settop(L, 1);
+  return 1;
+}
+
+int lev_task_raise(lua_State *L) {
+  const lev_state *state = lev_getstate(L);
+  if (lev_istask(L, state) && state->running->head.slot != 0) {
+    lev_task_push(L, state->running);
+    lua_pushvalue(L, -3);
+    lua_setiuservalue(L, -2, LEV_UV_TRACE);
+    lua_pushvalue(L, -2);
+    lua_setiuservalue(L, -2, LEV_UV_FAILURE);
+    lua_pop(L, 1);
+  }
+  return lua_error(L);
+}
+
+/* The coroutine: the message handler stands at 1, the function and its
+ * arguments above it. An error is raised again; its traceback is noted. */
+static int bodyk(lua_State *L, int status, lua_KContext ctx) {
+  (void)ctx;
+  if (status != LUA_OK && status != LUA_YIELD)
+    return lua_error(L);
+  return lua_gettop(L) - 1;
+}
+
+static int body(lua_State *L) {
+  int status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, 0, bodyk);
+  return bodyk(L, status, 0);
+}
+
+void lev_task_start(lua_State *L, lev_task *task, int first) {
+  int self = lua_gettop(L);
+  lua_State *co = lua_newthread(L);
+  lua_setiuservalue(L, self, LEV_UV_THREAD);
+  int n = self - first;
+  if (!lua_checkstack(co, n + 2))
+    luaL_error(L, "too many arguments");
+  lev_stillopen(L, &task->head.base->head);
+  lua_pushcfunction(co, body);
+  lua_pushcfunction(co, lev_task_unwind);
+  lua_rotate(L, first, 1);
+  lua_xmove(L, co, n);
+  task->co = co;
+  task->waiters.end = &task->waiters.first;
+  lev_open(&task->head);
+  lev_pin(L, &task->head, first);
+  lev_soon_add(&task->soon, &task->head);
+}
+
+/* Waiting. */
+
+lev_task *lev_task_check(lua_State *L, const lev_state *state) {
+  if (!lev_istask(L, state))
+    luaL_error(L, "only a task can wait (see libevent.run and libevent.spawn)");
+  lev_task *task = state->running;
+  if (!task->head.open && !task->head.lingering)
+    luaL_error(L, "attempt to wait in a closed task");
+  if (!lua_isyieldable(L))
+    luaL_error(L, "attempt to wait across a C-call boundary");
+  return task;
+}
+
+int lev_task_busy(lua_State *L, const lev_task *other, const char *what) {
+  lev_task_push(L, other);
+  lua_getiuservalue(L, -1, LEV_UV_NAME);
+  const char *name = lua_tostring(L, -1);
+  return luaL_error(L, "a task waits for this %s already: %s", what,
+                    name != NULL ? name : luaL_tolstring(L, -2, NULL));
+}
+
+static void append(lev_waiters *list, lev_task *task) {
+  task->next = NULL;
+  task->at = list->end;
+  *task->at = task;
+  list->end = &task->next;
+}
+
+/* Takes the task out of the place where it waits. */
+static void unwait(lev_task *task) {
+  lev_base *base = task->head.base;
+  if (task->at != NULL) {
+    *task->at = task->next;
+    if (task->next != NULL)
+      task->next->at = task->at;
+    else if (task->list != NULL)
+      task->list->end = task->at;
+  }
+  task->at = NULL;
+  task->next = NULL;
+  task->list = NULL;
+  task->object = NULL;
+  if (task->parked)
+    base->parked--;
+  task->parked = false;
+}
+
+/* When the wait must end; 0 for never. Raises if there must be none. */
+static double limit(lua_State *L, lev_task *task, const lev_wait *wait) {
+  bool interrupted = task->doomed > 0 || task->deadline > 0;
+  task->raises = false;
+  if ((wait->timeout < 0 && !interrupted) || wait->kind->shielded)
+    return 0;
+  double now = lev_now();
+  double most = task->deadline;
+  if (task->doomed > 0 || (most > 0 && now >= most)) {
+    if (!task->unwinding || (task->grace > 0 && now >= task->grace))
+      interrupt(L, task, now);
+    if (task->grace == 0)
+      task->grace = now + grace;
+    most = task->grace;
+  }
+  double own = wait->timeout >= 0 ? now + wait->timeout : 0;
+  task->raises = most > 0 && (own == 0 || most <= own);
+  return task->raises ? most : own;
+}
+
+/* Lets the deadline come at 'due' or before: one that comes too early is set
+ * again then, so that a task that waits again and again hardly sets any. */
+static void schedule(lua_State *L, lev_task *task, double due) {
+  double set = lev_deadline_moment(&task->head);
+  task->due = due;
+  if (due == 0) {
+    if (set > 0)
+      lev_deadline_del(&task->head);
+  } else if (set == 0 || set > due) {
+    double now = lev_now();
+    task->due = lev_deadline_add(L, &task->head, 0, due > now ? due - now : 0);
+  }
+}
+
+int lev_task_yield(lua_State *L, lev_task *task, const lev_wait *wait) {
+  lev_base *base = task->head.base;
+  schedule(L, task, limit(L, task, wait));
+  task->kind = wait->kind;
+  task->object = wait->object;
+  task->outcome = LEV_NOTHING;
+  task->state = LEV_WAITING;
+  if (wait->list != NULL) {
+    task->list = wait->list;
+    append(wait->list, task);
+  } else if (wait->place != NULL) {
+    task->at = wait->place;
+    *task->at = task;
+  }
+  if (wait->kind->parked && task->due == 0) {
+    task->parked = true;
+    base->parked++;
+    lev_slots_idle(base);
+  }
+  return lua_yieldk(L, 0, wait->ctx, wait->kind->k);
+}
+
+/* L was resumed by somebody else: its task is lost. */
+static int intruded(lua_State *L, const lev_base *base) {
+  const lev_state *state = base->state;
+  for (lev_object *o = base->children; base->head.open && o != NULL;
+       o = o->next) {
+    lev_task *task = (lev_task *)o;
+    if (o->type->soon == lev_task_soon && task->co == L &&
+        task->state == LEV_WAITING) {
+      task->lost = true;
+      if (task->kind->left != NULL)
+        task->kind->left(task);
+      lev_task_wake(task, LEV_NOTHING);
+      break;
+    }
+  }
+  lev_pushat(L, state, LEV_AT_RESUMED);
+  return lua_error(L);
+}
+
+lev_outcome lev_task_woken(lua_State *L, lev_base *base) {
+  lev_task *task = base->state->running;
+  if (task == NULL || task->co != L || task->outcome == LEV_NOTHING)
+    intruded(L, base);
+  lev_outcome outcome = task->outcome;
+  task->outcome = LEV_NOTHING;
+  if (task->kind->shielded)
+    return outcome;
+  if (outcome == LEV_CANCELED || (outcome == LEV_TIMEDOUT && task->raises))
+    interrupt(L, task, lev_now());
+  return outcome;
+}
+
+/* Ending. */
+
+/* Lets a task that has ended go; it is at 'index' of the main stack. */
+static void release(const lev_frame *f, lev_task *task) {
+  if (task->head.lingering) {
+    lev_end(f->L, &task->head);
+  } else if (task->head.open) {
+    lev_retire(&task->head);
+    lev_unpinat(f->L, &task->head, f->handler + 1);
+  }
+}
+
+/* Notes that the task, at 'index' of the main stack, failed with the error on
+ * top of it. [-1, +0, -] */
+static void fail(lua_State *L, lev_task *task, int index) {
+  lua_getiuservalue(L, index, LEV_UV_FAILURE);
+  if (!lua_rawequal(L, -1, -2)) { /* the handler did not see it */
+    lua_pushboolean(L, 0);
+    lua_setiuservalue(L, index, LEV_UV_TRACE);
+  }
+  lua_pop(L, 1);
+  lev_outcome why = lev_task_interruption(L, task->head.base->state, -1);
+  task->ending = why == LEV_CANCELED   ? LEV_WASCANCELED
+                 : why == LEV_TIMEDOUT ? LEV_WASTIMEDOUT
+                                       : LEV_FAILED;
+  lua_setiuservalue(L, index, LEV_UV_FAILURE);
+}
+
+/* A child's error is its scope's, if that has none yet. */
+static void failscope(lua_State *L, const lev_task *task, int index) {
+  lev_scope *scope = task->home;
+  if (scope->failed)
+    return;
+  scope->failed = true;
+  lua_getiuservalue(L, index, LEV_UV_SCOPE);
+  while (lua_touserdata(L, -1) != scope) { /* one that it has not ended */
+    lua_getiuservalue(L, -1, LEV_UV_OUTER);
+    lua_replace(L, -2);
+  }
+  lua_getiuservalue(L, index, LEV_UV_FAILURE);
+  lua_setiuservalue(L, -2, LEV_UV_SCOPEFAILURE);
+  lua_getiuservalue(L, index, LEV_UV_TRACE);
+  lua_setiuservalue(L, -2, LEV_UV_SCOPETRACE);
+  lua_pop(L, 1);
+  lev_scope_cancel(scope);
+}
+
+/* The scopes that the task has opened and not ended lose their owner. */
+static void abandon(lev_task *task) {
+  for (lev_scope *s = task->scope; s != task->home; s = s->outer) {
+    s->owner = NULL;
+    lev_scope_cancelchildren(s);
+  }
+  task->scope = task->home;
+}
+
+/* The task on top of the main stack has ended; its ending is noted. */
+static void conclude(const lev_frame *f, lev_task *task) {
+  int index = lua_gettop(f->L);
+  task->state = LEV_DONE;
+  lev_deadline_del(&task->head);
+  abandon(task);
+  task->observed = task->waiters.first != NULL || task->home != NULL;
+  if (task->home != NULL && task->ending == LEV_FAILED)
+    failscope(f->L, task, index);
+  lev_scope_leave(task);
+  lev_task_wakeall(&task->waiters, LEV_HAPPENED);
+  if (task->ending != LEV_RETURNED || lua_gettop(task->co) == 0) {
+    task->co = NULL;
+    lua_pushnil(f->L);
+    lua_setiuservalue(f->L, index, LEV_UV_THREAD);
+  }
+  if (task->ending == LEV_FAILED && !task->observed)
+    lev_soon_add(&task->soon, &task->head);
+  else
+    release(f, task);
+}
+
+/* Notes where a coroutine is that has yielded where it must not. */
+static int traceco(lua_State *L) {
+  const lev_task *task = lua_touserdata(L, 1);
+  luaL_traceback(L, task->co, NULL, 0);
+  lua_setiuservalue(L, 1, LEV_UV_TRACE);
+  return 0;
+}
+
+/* Ends the task on top of the main stack from outside, with an error of the
+ * state's table. Its <close> handlers run, if the coroutine is suspended. */
+static void kill(const lev_frame *f, lev_task *task, int place) {
+  lua_State *L = f->L;
+  int index = lua_gettop(L);
+  bool suspended = lua_status(task->co) == LUA_YIELD;
+  if (suspended) {
+    lua_pushcfunction(L, traceco);
+    lua_pushvalue(L, index);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+      lua_pop(L, 1);
+  }
+  lev_pushat(L, task->head.base->state, place);
+  lua_pushvalue(L, -1);
+  lua_setiuservalue(L, index, LEV_UV_FAILURE);
+  fail(L, task, index);
+  if (suspended)
+    lua_resetthread(task->co);
+  if (task->head.slot != 0)
+    conclude(f, task);
+}
+
+/* lua_resume has returned. */
+static void returned(const lev_frame *f, lev_task *task, int status, int n) {
+  int index = lua_gettop(f->L);
+  if (task->head.slot == 0)
+    return; /* closed while it ran */
+  if (status == LUA_YIELD && task->state == LEV_WAITING)
+    lua_pop(task->co, n);
+  else if (status == LUA_YIELD)
+    kill(f, task, LEV_AT_YIELDED);
+  else if (status == LUA_OK)
+    conclude(f, task);
+  else {
+    lua_xmove(task->co, f->L, 1);
+    fail(f->L, task, index);
+    conclude(f, task);
+  }
+}
+
+/* Runs the task on top of the main stack. */
+static void run(const lev_frame *f, lev_task *task) {
+  lev_base *base = task->head.base;
+  lev_state *state = base->state;
+  lev_task *outer = state->running;
+  int n = 0, nargs = 0;
+  if (task->state == LEV_NEW)
+    nargs = lua_gettop(task->co) - 1;
+  base->depth++;
+  if (task->lost) {
+    kill(f, task, LEV_AT_RESUMED);
+  } else if ((task->state == LEV_NEW && task->doomed > 0) ||
+             (task->state != LEV_NEW &&
+              lua_status(task->co) != LUA_YIELD)) { /* coroutine.close */
+    task->ending = LEV_WASCANCELED;
+    conclude(f, task);
+  } else {
+    task->state = LEV_RUNNING;
+    state->running = task;
+    int status = lua_resume(task->co, f->L, nargs, &n);
+    state->running = outer;
+    returned(f, task, status, n);
+  }
+  lev_depart(f->L, base);
+}
+
+/* Resuming. */
+
+void lev_task_wake(lev_task *task, lev_outcome outcome) {
+  unwait(task);
+  task->outcome = (uint8_t)outcome;
+  task->state = LEV_READY;
+  if (task->head.base->head.open)
+    lev_soon_add(&task->soon, &task->head);
+}
+
+void lev_task_wakeall(lev_waiters *list, lev_outcome outcome) {
+  while (list->first != NULL)
+    lev_task_wake(list->first, outcome);
+}
+
+void lev_task_resume(lev_task *task, lev_outcome outcome) {
+  lev_frame f;
+  if (!lev_frame_open(&f, task->head.base)) {
+    lev_task_wake(task, outcome);
+    return;
+  }
+  unwait(task);
+  task->outcome = (uint8_t)outcome;
+  lua_rawgeti(f.L, f.handler + 1, task->head.slot);
+  run(&f, task);
+  lua_settop(f.L, f.top);
+  lev_frame_close(&f);
+}
+
+/* Tells on_error of a task that failed, if nobody has waited for it. */
+static void report(const lev_frame *f, lev_task *task) {
+  lua_State *L = f->L;
+  lev_base *base = task->head.base;
+  int index = lua_gettop(L);
+  base->depth++;
+  if (!task->observed) {
+    task->observed = true;
+    lua_getiuservalue(L, index, LEV_UV_TRACE);
+    lev_setat(L, base->state, LEV_AT_TRACEBACK, -1);
+    lua_pop(L, 1);
+    lua_getiuservalue(L, index, LEV_UV_FAILURE);
+    lev_report(L, base, index, LUA_ERRRUN);
+  }
+  if (task->head.slot != 0)
+    release(f, task);
+  lev_depart(L, base);
+}
+
+void lev_task_soon(lev_object *self) {
+  lev_frame f;
+  lev_task *task = (lev_task *)self;
+  if (!lev_frame_open(&f, self->base)) {
+    lev_soon_add(&task->soon, self);
+    return;
+  }
+  lua_rawgeti(f.L, f.handler + 1, self->slot);
+  if (task->state == LEV_DONE)
+    report(&f, task);
+  else
+    run(&f, task);
+  lua_settop(f.L, f.top);
+  lev_frame_close(&f);
+}
+
+void lev_task_due(const lev_frame *f, lev_object *self) {
+  lev_task *task = (lev_task *)self;
+  double left = task->due - lev_now();
+  if (task->state == LEV_WAITING && task->due > 0 && left > 0) {
+    /* Its own entry has just been taken out, so there is room. */
+    lev_deadline_add(f->L, self, lua_gettop(f->L), left);
+  } else if (task->state == LEV_WAITING && task->due > 0) {
+    bool late = task->kind->late != NULL && task->kind->late(task);
+    if (!late && task->kind->left != NULL)
+      task->kind->left(task);
+    unwait(task);
+    task->outcome = late ? LEV_HAPPENED : LEV_TIMEDOUT;
+    run(f, task);
+  }
+  lua_settop(f->L, f->top);
+}
+
+/* Canceling. */
+
+void lev_task_doom(lev_task *task) {
+  task->doomed++;
+  if (task->state != LEV_WAITING ||
+      (task->unwinding && task->grace > 0 && !task->kind->shielded))
+    return;
+  if (task->kind->left != NULL)
+    task->kind->left(task);
+  lev_task_wake(task, LEV_CANCELED);
+}
+
+void lev_task_spare(lev_task *task) {
+  task->doomed--;
+  if (task->doomed == 0)
+    task->grace = 0;
+}
+
+bool lev_task_cancel(lev_task *task) {
+  if (task->state == LEV_DONE)
+    return false;
+  if (!task->canceled) {
+    task->canceled = true;
+    lev_task_doom(task);
+  }
+  return true;
+}
+
+/* Hooks of the type. */
+
+bool lev_task_pending(const lev_object *self) {
+  return ((const lev_task *)self)->state != LEV_DONE;
+}
+
+bool lev_task_linger(lua_State *L, lev_object *self, bool now) {
+  (void)L;
+  return !now && lev_task_cancel((lev_task *)self);
+}
+
+void lev_task_free(lua_State *L, lev_object *self) {
+  lev_task *task = (lev_task *)self;
+  (void)L;
+  lev_soon_del(&task->soon);
+  if (task->state == LEV_WAITING && task->kind->left != NULL)
+    task->kind->left(task);
+  unwait(task);
+  if (task->state != LEV_DONE)
+    task->ending = LEV_WASCANCELED;
+  task->state = LEV_DONE;
+  abandon(task);
+  lev_scope_leave(task);
+  lev_task_wakeall(&task->waiters, LEV_HAPPENED);
+}

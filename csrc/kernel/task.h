@@ -1,0 +1,211 @@
+/*
+ * Tasks: coroutines that wait for what libevent tells, and the way from there
+ * back into them.
+ *
+ * An event resumes the task that waits for it at once, from the C function that
+ * libevent has called; what Lua code wakes is resumed soon, so that resumptions
+ * never nest (see soon.h).
+ *
+ *   lev_task *task = lev_task_check(L, base);      may this coroutine wait?
+ *   ...
+ *   return lev_task_yield(L, task, &wait);         it waits
+ *
+ *   static int k(lua_State *L, int status, lua_KContext ctx) {
+ *     switch (lev_task_woken(L, base)) ...         it was woken: why?
+ *
+ * - A task is pinned from its start to its end. It stands among the waiters of
+ *   what it waits for, and is taken out before it is resumed.
+ * - Whoever wakes a task tells an outcome and pushes nothing: results are made
+ *   by the continuation, inside the coroutine, where lack of memory is an error
+ *   like any other.
+ * - A continuation that finds no outcome was entered by a foreign
+ *   coroutine.resume; the task is lost then, and ends with an error.
+ */
+#ifndef LEV_TASK_H
+#define LEV_TASK_H
+
+#include "kernel/base.h"
+#include "kernel/callback.h"
+
+typedef struct lev_scope lev_scope;
+
+/* User values of a task. */
+enum {
+  LEV_UV_THREAD = 2,
+  LEV_UV_SCOPE = 3, /* the innermost one that it is in */
+  LEV_UV_NAME = 4,
+  LEV_UV_FAILURE = 5, /* the error that ends it, or may be about to */
+  LEV_UV_TRACE = 6,   /* the traceback of that */
+  LEV_TASK_UVS = 6
+};
+
+/* How a wait ended. */
+typedef enum lev_outcome {
+  LEV_NOTHING, /* it has not */
+  LEV_HAPPENED,
+  LEV_TIMEDOUT,
+  LEV_CLOSED,  /* what the task waited for was closed */
+  LEV_CANCELED
+} lev_outcome;
+
+typedef enum lev_taskstate {
+  LEV_NEW,
+  LEV_RUNNING,
+  LEV_WAITING,
+  LEV_READY, /* woken, to be resumed soon */
+  LEV_DONE
+} lev_taskstate;
+
+/* How a task ended. */
+typedef enum lev_ending {
+  LEV_RETURNED, /* its results are what its coroutine's stack holds */
+  LEV_FAILED,
+  LEV_WASCANCELED,
+  LEV_WASTIMEDOUT
+} lev_ending;
+
+/* A kind of wait. */
+typedef struct lev_waitkind {
+  const char *what; /* for listings */
+  lua_KFunction k;
+  bool shielded; /* neither a cancel nor a deadline raises in it: it is told */
+  bool parked;   /* only another task or callback can end it, no event */
+  /* Asked at a timeout: whether it has happened after all. May be NULL. */
+  bool (*late)(lev_task *task);
+  /* Told when a timeout or a cancel has ended it. May be NULL. */
+  void (*left)(lev_task *task);
+} lev_waitkind;
+
+/* Those who wait for one thing, first come first. */
+typedef struct lev_waiters {
+  lev_task *first, **end;
+} lev_waiters;
+
+/* One wait that is about to begin. */
+typedef struct lev_wait {
+  const lev_waitkind *kind;
+  lev_task **place;  /* of the only one that may wait; or NULL, then */
+  lev_waiters *list; /* among these; or NULL */
+  lev_object *object;
+  double timeout; /* seconds; negative for none */
+  lua_KContext ctx;
+} lev_wait;
+
+struct lev_task {
+  lev_object head;
+  lua_State *co; /* kept by a user value */
+  lev_soon soon;
+  lev_task *next, **at;     /* where it waits; NULL where nowhere */
+  lev_waiters *list;        /* if that is a list */
+  const lev_waitkind *kind; /* of the wait it is in; or NULL */
+  lev_object *object;       /* what it waits for; or NULL */
+  lev_waiters waiters;      /* for its end */
+  lev_scope *home;          /* the scope it was spawned in; or NULL */
+  lev_scope *scope;         /* the innermost one; kept by a user value */
+  lev_task *sibling, **sibling_at; /* among the children of that */
+  double due;      /* when the wait ends; 0 for never */
+  double deadline; /* after which waits raise; 0 for never */
+  double grace;    /* until when they may still wait in <close> handlers */
+  uint32_t doomed; /* reasons why waits raise: a cancel, canceled scopes */
+  uint8_t state, outcome, ending;
+  bool raises;    /* 'due' is not of the wait's own timeout */
+  bool parked;    /* counted as such */
+  bool canceled;  /* by task:cancel */
+  bool unwinding; /* an error is on its way out: <close> handlers run */
+  bool observed;  /* somebody was told how it ended */
+  bool lost;      /* its coroutine was resumed by another */
+};
+
+/* Makes a coroutine of the new task on top of the stack: a function and its
+ * arguments, which stand from 'first' to below it. It starts soon.
+ * [-0, +0, m] */
+void lev_task_start(lua_State *L, lev_task *task, int first);
+
+/* Returns the running task; raises unless L is its coroutine and can wait.
+ * [-0, +0, v] */
+lev_task *lev_task_check(lua_State *L, const lev_state *state);
+
+/* Whether the coroutine is that of the running task. [-0, +0, -] */
+static inline bool lev_istask(lua_State *L, const lev_state *state) {
+  return state->running != NULL && state->running->co == L;
+}
+
+/* Raises: another task waits already, for what 'what' names. [-0, +0, v] */
+int lev_task_busy(lua_State *L, const lev_task *other, const char *what);
+
+/* Begins to wait: `return lev_task_yield(...)`. Raises if the task was canceled
+ * or its deadline is over. [-0, +0, v] */
+int lev_task_yield(lua_State *L, lev_task *task, const lev_wait *wait);
+
+/* In a continuation: how the wait ended. Raises where the task was canceled.
+ * [-0, +0, v] */
+lev_outcome lev_task_woken(lua_State *L, lev_base *base);
+
+/* From a C function that libevent has called: resumes a waiting task.
+ * [-0, +0, -] */
+void lev_task_resume(lev_task *task, lev_outcome outcome);
+
+/* From anywhere: the same, soon. [-0, +0, -] */
+void lev_task_wake(lev_task *task, lev_outcome outcome);
+
+/* Wakes all. [-0, +0, -] */
+void lev_task_wakeall(lev_waiters *list, lev_outcome outcome);
+
+/* Adds a reason why waits raise, or takes one away. [-0, +0, -] */
+void lev_task_doom(lev_task *task);
+void lev_task_spare(lev_task *task);
+
+/* Cancels a task; false if it is done. [-0, +0, -] */
+bool lev_task_cancel(lev_task *task);
+
+/* What the error at an index says of the running task: LEV_CANCELED or
+ * LEV_TIMEDOUT if it is one of those that interrupt it, else LEV_NOTHING.
+ * [-0, +0, -] */
+lev_outcome lev_task_interruption(lua_State *L, const lev_state *state,
+                                  int index);
+
+/* The message handler for what runs in a task: notes the traceback, and that
+ * <close> handlers may run now. [-0, +0, -] */
+int lev_task_unwind(lua_State *L);
+
+/* Raises the error on top of the stack, which came from another task; its
+ * traceback is below it. [-2, +0, v] */
+int lev_task_raise(lua_State *L);
+
+/* Pushes the task itself, which is pinned. [-0, +1, -] */
+void lev_task_push(lua_State *L, const lev_task *task);
+
+/* Hooks of the type. */
+void lev_task_soon(lev_object *self);
+void lev_task_due(const lev_frame *f, lev_object *self);
+void lev_task_free(lua_State *L, lev_object *self);
+bool lev_task_linger(lua_State *L, lev_object *self, bool now);
+bool lev_task_pending(const lev_object *self);
+
+/*
+ * Scopes: a scope lives in the task that has opened it, its owner, and ends
+ * when all tasks spawned in it have ended. One that fails cancels the others,
+ * and the owner's waits in the scope.
+ */
+enum { LEV_UV_OUTER = 2, LEV_UV_SCOPEFAILURE = 3, LEV_UV_SCOPETRACE = 4 };
+
+struct lev_scope {
+  lev_object head;
+  lev_task *owner;     /* NULL when that is gone */
+  lev_scope *outer;    /* kept by a user value */
+  lev_task *children;  /* that have not ended */
+  lev_task *joining;   /* the owner, when it waits for them */
+  double deadline;     /* its owner's, when it was opened */
+  bool canceled;       /* the owner is doomed for that */
+  bool failed;         /* a child's error stands in the user values */
+};
+
+/* Makes a task a child, and takes it out. [-0, +0, -] */
+void lev_scope_enter(lev_scope *scope, lev_task *task);
+void lev_scope_leave(lev_task *task);
+
+/* Cancels the children, or the owner too. [-0, +0, -] */
+void lev_scope_cancelchildren(const lev_scope *scope);
+void lev_scope_cancel(lev_scope *scope);
+
+#endif
