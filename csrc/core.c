@@ -5,6 +5,7 @@ The C core: what libevent itself offers, as `require "libevent"` re-exports it.
 
 #include <event2/event.h>
 
+#include "io/stream.h"
 #include "io/task.h"
 #include "kernel/api.h"
 #include "kernel/bytes.h"
@@ -98,7 +99,7 @@ static const lev_type *const types[] = {
   &lev_evbuffer_type,    &lev_socket_type,
   &lev_bufferevent_type, &lev_evconnlistener_type,
   &lev_task_type,        &lev_scope_type,
-  &lev_condition_type,
+  &lev_condition_type,   &lev_stream_type,
 };
 
 /* Structs of libevent stand in our objects, so the library must be the one the

@@ -39,8 +39,8 @@ static int finish(lua_State *L, lev_task *task, lev_scope *scope, bool ok) {
   scope->owner = NULL;
   lev_close(L, &scope->head);
   task->unwinding = false;
-  lev_outcome why = ok ? LEV_NOTHING
-                       : lev_task_interruption(L, task->head.base->state, -1);
+  lev_outcome why =
+      ok ? LEV_NOTHING : lev_task_interruption(L, task->head.base->state, -1);
   if (scope->failed && (ok || why != LEV_NOTHING)) {
     lua_getiuservalue(L, LEV_SCOPE, LEV_UV_SCOPETRACE);
     lua_getiuservalue(L, LEV_SCOPE, LEV_UV_SCOPEFAILURE);

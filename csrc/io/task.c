@@ -140,9 +140,8 @@ static int l_task_cancel(lua_State *L) {
 }
 
 static const char *const states[] = {
-  [LEV_NEW] = "new",         [LEV_RUNNING] = "running",
-  [LEV_WAITING] = "waiting", [LEV_READY] = "ready",
-  [LEV_DONE] = "done",
+  [LEV_NEW] = "new",     [LEV_RUNNING] = "running", [LEV_WAITING] = "waiting",
+  [LEV_READY] = "ready", [LEV_DONE] = "done",
 };
 
 static const char *const endings[] = {
@@ -337,14 +336,10 @@ static void describe_task(lua_State *L, const lev_object *self) {
 }
 
 static const luaL_Reg methods[] = {
-  { "wait", l_task_wait },
-  { "cancel", l_task_cancel },
-  { "status", l_task_status },
-  { "waits", l_task_waits },
-  { "name", l_task_name },
-  { "traceback", l_task_traceback },
-  { "where", l_task_where },
-  { NULL, NULL },
+  { "wait", l_task_wait },     { "cancel", l_task_cancel },
+  { "status", l_task_status }, { "waits", l_task_waits },
+  { "name", l_task_name },     { "traceback", l_task_traceback },
+  { "where", l_task_where },   { NULL, NULL },
 };
 
 static const luaL_Reg constructors[] = {
@@ -354,11 +349,8 @@ static const luaL_Reg constructors[] = {
 };
 
 static const luaL_Reg functions[] = {
-  { "running", l_running },
-  { "in_loop", l_in_loop },
-  { "sleep", l_sleep },
-  { "timeout", l_timeout },
-  { NULL, NULL },
+  { "running", l_running }, { "in_loop", l_in_loop }, { "sleep", l_sleep },
+  { "timeout", l_timeout }, { NULL, NULL },
 };
 
 const lev_type lev_task_type = {

@@ -195,6 +195,17 @@ void lev_closechildren(lua_State *L, lev_base *base) {
   lua_pop(L, 1);
 }
 
+bool lev_trycall(lua_State *L, lua_CFunction function) {
+  if (!lua_checkstack(L, 2 * LUA_MINSTACK))
+    return false;
+  lua_pushcfunction(L, function);
+  lua_pushvalue(L, 1);
+  bool ok = lua_pcall(L, 1, 0, 0) == LUA_OK;
+  if (!ok)
+    lua_pop(L, 1);
+  return ok;
+}
+
 void lev_setcallback(lua_State *L, int index, int uservalue, int arg) {
   luaL_checktype(L, arg, LUA_TFUNCTION);
   lua_pushvalue(L, arg);

@@ -116,6 +116,10 @@ void lev_end(lua_State *L, lev_object *self);
 /* Closes all children of a base. [-0, +0, -] */
 void lev_closechildren(lua_State *L, lev_base *base);
 
+/* Calls a function that may raise with the object at index 1; false if it did.
+ * The stack has room, so that no finalizer runs before it. [-0, +0, -] */
+bool lev_trycall(lua_State *L, lua_CFunction function);
+
 /* Makes a function argument a user value of the object at an index.
  * [-0, +0, v] */
 void lev_setcallback(lua_State *L, int index, int uservalue, int arg);

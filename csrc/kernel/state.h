@@ -17,14 +17,14 @@ typedef struct lev_task lev_task;
 typedef struct lev_state {
   lua_State *main;
   lev_task *running; /* the task whose coroutine runs now; or NULL */
-  int table;        /* registry reference of the table below */
-  int loops;        /* that run now, one in a callback of the other */
-  bool closed;      /* the Lua state is being closed */
-  uint32_t last_id; /* given to a base; never used again */
-  bool tracking;    /* objects remember where they were made */
-  bool logging;     /* this state takes libevent's log lines */
-  uint64_t *owned;  /* the set of descriptors that objects own: see */
-  size_t words;     /* descriptor.h */
+  int table;         /* registry reference of the table below */
+  int loops;         /* that run now, one in a callback of the other */
+  bool closed;       /* the Lua state is being closed */
+  uint32_t last_id;  /* given to a base; never used again */
+  bool tracking;     /* objects remember where they were made */
+  bool logging;      /* this state takes libevent's log lines */
+  uint64_t *owned;   /* the set of descriptors that objects own: see */
+  size_t words;      /* descriptor.h */
 } lev_state;
 
 /* Places of the state's table. The strings stand there because an error

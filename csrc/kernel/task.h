@@ -44,7 +44,7 @@ typedef enum lev_outcome {
   LEV_NOTHING, /* it has not */
   LEV_HAPPENED,
   LEV_TIMEDOUT,
-  LEV_CLOSED,  /* what the task waited for was closed */
+  LEV_CLOSED, /* what the task waited for was closed */
   LEV_CANCELED
 } lev_outcome;
 
@@ -95,16 +95,16 @@ struct lev_task {
   lev_object head;
   lua_State *co; /* kept by a user value */
   lev_soon soon;
-  lev_task *next, **at;     /* where it waits; NULL where nowhere */
-  lev_waiters *list;        /* if that is a list */
-  const lev_waitkind *kind; /* of the wait it is in; or NULL */
-  lev_object *object;       /* what it waits for; or NULL */
-  lev_waiters waiters;      /* for its end */
-  lev_scope *home;          /* the scope it was spawned in; or NULL */
-  lev_scope *scope;         /* the innermost one; kept by a user value */
+  lev_task *next, **at;            /* where it waits; NULL where nowhere */
+  lev_waiters *list;               /* if that is a list */
+  const lev_waitkind *kind;        /* of the wait it is in; or NULL */
+  lev_object *object;              /* what it waits for; or NULL */
+  lev_waiters waiters;             /* for its end */
+  lev_scope *home;                 /* the scope it was spawned in; or NULL */
+  lev_scope *scope;                /* the innermost one; kept by a user value */
   lev_task *sibling, **sibling_at; /* among the children of that */
-  double due;      /* when the wait ends; 0 for never */
-  double deadline; /* after which waits raise; 0 for never */
+  double due;                      /* when the wait ends; 0 for never */
+  double deadline;                 /* after which waits raise; 0 for never */
   double grace;    /* until when they may still wait in <close> handlers */
   uint32_t doomed; /* reasons why waits raise: a cancel, canceled scopes */
   uint8_t state, outcome, ending;
@@ -191,13 +191,13 @@ enum { LEV_UV_OUTER = 2, LEV_UV_SCOPEFAILURE = 3, LEV_UV_SCOPETRACE = 4 };
 
 struct lev_scope {
   lev_object head;
-  lev_task *owner;     /* NULL when that is gone */
-  lev_scope *outer;    /* kept by a user value */
-  lev_task *children;  /* that have not ended */
-  lev_task *joining;   /* the owner, when it waits for them */
-  double deadline;     /* its owner's, when it was opened */
-  bool canceled;       /* the owner is doomed for that */
-  bool failed;         /* a child's error stands in the user values */
+  lev_task *owner;    /* NULL when that is gone */
+  lev_scope *outer;   /* kept by a user value */
+  lev_task *children; /* that have not ended */
+  lev_task *joining;  /* the owner, when it waits for them */
+  double deadline;    /* its owner's, when it was opened */
+  bool canceled;      /* the owner is doomed for that */
+  bool failed;        /* a child's error stands in the user values */
 };
 
 /* Makes a task a child, and takes it out. [-0, +0, -] */

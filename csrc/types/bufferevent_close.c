@@ -66,19 +66,6 @@ static int endpairnow(lua_State *L) {
   return 0;
 }
 
-/* Calls a function that may raise with the object at 1. The stack has room
- * then, so that no finalizer runs before it. */
-static bool try(lua_State *L, lua_CFunction function) {
-  if (!lua_checkstack(L, 2 * LUA_MINSTACK))
-    return false;
-  lua_pushcfunction(L, function);
-  lua_pushvalue(L, 1);
-  bool ok = lua_pcall(L, 1, 0, 0) == LUA_OK;
-  if (!ok)
-    lua_pop(L, 1);
-  return ok;
-}
-
 /* What the peer does not have yet: here, and in the system. */
 static size_t ungot(const lev_bufferevent *self) {
   return lev_unsent(self) + lev_fd_unacked(self->fd);
@@ -117,8 +104,8 @@ static bool isidle(lev_bufferevent *self) {
 bool lev_bufferevent_linger(lua_State *L, lev_object *object, bool now) {
   lev_bufferevent *self = (lev_bufferevent *)object;
   if (lev_ispair(self))
-    try(L, now ? endpairnow : endpair);
-  if (now || isidle(self) || !try(L, hold) || !object->open)
+    lev_trycall(L, now ? endpairnow : endpair);
+  if (now || isidle(self) || !lev_trycall(L, hold) || !object->open)
     return false;
   detachscript(L, self);
   lev_bytes_drop(bufferevent_get_input(self->ptr));

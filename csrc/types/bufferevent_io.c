@@ -6,8 +6,8 @@
 #include <sys/uio.h>
 
 #include "kernel/bytes.h"
-#include "kernel/descriptor.h"
 #include "kernel/convert.h"
+#include "kernel/descriptor.h"
 #include "kernel/pin.h"
 #include "kernel/result.h"
 #include "types/bufferevent.h"
@@ -39,8 +39,8 @@ static void keeperror(lev_bufferevent *self) {
 static size_t sendstrings(lua_State *L, lev_bufferevent *self, int first,
                           int last) {
   struct iovec parts[LEV_PARTS];
-  ssize_t n = lev_fd_send(self->fd, parts,
-                          lev_bytes_parts(L, first, last, parts));
+  ssize_t n =
+      lev_fd_send(self->fd, parts, lev_bytes_parts(L, first, last, parts));
   if (n < 0)
     keeperror(self);
   return n > 0 ? (size_t)n : 0;

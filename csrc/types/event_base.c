@@ -5,6 +5,7 @@ methods and belongs to it.
 */
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/select.h>
 #include <sys/socket.h>
@@ -125,6 +126,8 @@ static void free_event_base(lua_State *L, lev_object *self) {
   lev_closechildren(L, base);
   lev_deadlines_close(L, base);
   lev_slots_close(L, base);
+  free(base->area.bytes);
+  base->area.bytes = NULL;
   event_del(&base->kick);
   event_debug_unassign(&base->kick);
   event_del(&base->stop);

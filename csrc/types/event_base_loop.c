@@ -49,10 +49,10 @@ static int ended(lua_State *L, lev_base *base, int result, int code,
   raise(L, base);
   if (result < 0)
     return lev_failure(L, "loop", code);
-  lua_pushstring(L, broken        ? "break"
-                    : exited      ? "exit"
+  lua_pushstring(L, broken                         ? "break"
+                    : exited                       ? "exit"
                     : result == 1 || base->emptied ? "empty"
-                                  : mode);
+                                                   : mode);
   return 1;
 }
 

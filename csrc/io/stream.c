@@ -1,0 +1,336 @@
+/***
+A connection that is read and written in straight-line code, by tasks, or in
+callbacks. Made by @{event_base:stream}.
+
+Each direction has one task at most that waits. What is written goes to the
+socket at once, what it does not take is sent later; closing a stream still hands
+that over. What a peer sends is read even when nobody asks for it, up to 256 KiB.
+@classmod libevent.stream
+*/
+
+#include "io/stream.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/address.h"
+#include "kernel/bytes.h"
+#include "kernel/convert.h"
+#include "kernel/process.h"
+#include "kernel/result.h"
+#include "types/socket.h"
+
+/* Makes the area that the streams of a base read into. */
+static void openarea(lua_State *L, lev_base *base) {
+  if (base->area.bytes == NULL)
+    base->area.bytes = malloc(LEV_AREA);
+  if (base->area.bytes == NULL)
+    luaL_error(L, "not enough memory");
+}
+
+/***
+Creates a stream, which takes the socket over. Data is read from the moment that
+a task or a callback wants some.
+@function event_base:stream
+@param socket libevent.socket A connected one.
+@param options table|nil Any of:
+- `linger`: seconds without progress that a close waits for, 5 by default; 0
+  drops what is not sent;
+- `max_line`: integer, bytes that a line may have, 64 KiB by default;
+- `max_all`: integer, bytes that `read "a"` may give, 16 MiB by default.
+@return libevent.stream stream
+*/
+static int l_stream_new(lua_State *L) {
+  static const char *const names[] = { "linger", "max_line", "max_all", NULL };
+  lev_base *base = lev_self(L, &lev_event_base);
+  lev_socket *socket = lev_check(L, 2, &lev_socket_type);
+  double linger = 5;
+  lua_Integer max_line = 64 * 1024, max_all = 16 * 1024 * 1024;
+  if (!lua_isnoneornil(L, 3)) {
+    lev_checkoptions(L, 3, names);
+    linger = lev_optseconds(L, 3, "linger", linger);
+    max_line = lev_optrange(L, 3, "max_line", max_line, 1, INT32_MAX);
+    max_all = lev_optrange(L, 3, "max_all", max_all, 1, INT32_MAX);
+  }
+  lev_stream *self = lev_new(L, 1, &lev_stream_type);
+  if (!socket->head.open) /* by a finalizer */
+    return luaL_argerror(L, 2, "attempt to use a closed socket");
+  openarea(L, base);
+  self->transport = &lev_plain;
+  self->linger = (float)linger;
+  self->max_line = (uint32_t)max_line;
+  self->max_all = (uint32_t)max_all;
+  self->enabled = true;
+  self->generation = lev_generation();
+  self->fd = lev_socket_take(L, socket);
+  event_assign(&self->event, base->ptr, self->fd, EV_READ | EV_PERSIST,
+               lev_stream_on_read, self);
+  lev_open(&self->head);
+  return 1;
+}
+
+void lev_stream_settransport(lev_stream *self, const lev_transport *transport,
+                             void *session) {
+  self->transport = transport;
+  self->session = session;
+  self->greeting = transport->handshake != NULL;
+}
+
+/***
+Sets how long the calls of tasks wait, unless they say it themselves; and where
+there are callbacks, after which time without input, or without progress of the
+output, the event callback is told.
+@function stream:timeouts
+@param read? number Seconds; none by default.
+@param write? number Seconds; none by default.
+*/
+static int l_stream_timeouts(lua_State *L) {
+  lev_stream *self = lev_stream_self(L);
+  for (int i = 0; i < 2; i++) {
+    double seconds = lev_opttimeout(L, 2 + i);
+    luaL_argcheck(L, seconds != 0, 2 + i, "must not be 0");
+    self->timeout[i] = seconds > 0 ? (float)seconds : 0;
+    self->active[i] = lev_now();
+  }
+  lev_stream_expect(L, self, 1);
+  return 0;
+}
+
+static void optcallback(lua_State *L, const char *name) {
+  int type = lua_getfield(L, 2, name);
+  if (type != LUA_TNIL && type != LUA_TFUNCTION)
+    lev_optionerror(
+        L, 2, name,
+        lua_pushfstring(L, "function expected, got %s", luaL_typename(L, -1)));
+}
+
+/***
+Sets the callbacks; those that are absent come no more.
+@function stream:setcb
+@param callbacks table|nil Any of:
+- `read`: fun(stream, data), with all that has come;
+- `write`: fun(stream), when all that was queued is sent;
+- `event`: fun(stream, what, direction, message, code): `what` is `"eof"`,
+  `"error"` or `"timeout"`, `direction` `"r"` or `"w"`; an error or timeout has a
+  message and an errno value.
+*/
+static int l_stream_setcb(lua_State *L) {
+  static const char *const names[] = { "read", "write", "event", NULL };
+  lev_stream *self = lev_stream_self(L);
+  lev_checkoptions(L, 2, names);
+  lua_settop(L, 2);
+  for (int i = 0; names[i] != NULL; i++)
+    optcallback(L, names[i]);
+  if (self->reader != NULL && !lua_isnil(L, 3))
+    lev_task_busy(L, self->reader, "input");
+  lev_stillopen(L, &self->head);
+  self->called = !lua_isnil(L, 3);
+  self->written = !lua_isnil(L, 4);
+  self->listens = !lua_isnil(L, 5);
+  lua_setiuservalue(L, 1, LEV_UV_EVENTCB);
+  lua_setiuservalue(L, 1, LEV_UV_WRITECB);
+  lua_setiuservalue(L, 1, LEV_UV_READCB);
+  return lev_stream_wanted(L, self);
+}
+
+int lev_stream_wanted(lua_State *L, lev_stream *self) {
+  bool owed = (self->called && lev_stream_unread(self) > 0) ||
+              (self->listens && !self->told && (self->ended || self->broken));
+  if (owed && self->enabled)
+    lev_stream_later(self);
+  self->active[0] = self->timeout[0] > 0 ? lev_now() : 0;
+  bool ok = lev_stream_update(L, self, 1);
+  int code = errno;
+  lev_stream_expect(L, self, 1);
+  errno = code;
+  return lev_result(L, ok, "enable");
+}
+
+/***
+Lets data come to the callbacks again.
+@function stream:enable
+@return boolean? ok
+@return string? message
+@return integer? code An errno value.
+*/
+static int l_stream_enable(lua_State *L) {
+  lev_stream *self = lev_stream_self(L);
+  self->enabled = true;
+  return lev_stream_wanted(L, self);
+}
+
+/***
+Lets no data come to the callbacks, and reads none; the peer has to wait.
+@function stream:disable
+@return boolean? ok
+@return string? message
+@return integer? code An errno value.
+*/
+static int l_stream_disable(lua_State *L) {
+  lev_stream *self = lev_stream_self(L);
+  self->enabled = false;
+  return lev_stream_wanted(L, self);
+}
+
+/***
+Tells why the connection broke.
+@function stream:error
+@return string? message nil if it did not.
+@return integer? code An errno value.
+*/
+static int l_stream_error(lua_State *L) {
+  const lev_stream *self = lua_touserdata(L, 1);
+  lev_stream_self(L);
+  if (self->error == 0) {
+    lua_pushnil(L);
+    return 1;
+  }
+  lev_pushreason(L, self->error);
+  lua_pushinteger(L, self->error);
+  return 2;
+}
+
+/***
+Returns how much waits: bytes that were read and nobody has taken, and bytes that
+were written and are not sent.
+@function stream:pending
+@return integer unread
+@return integer unsent
+*/
+static int l_stream_pending(lua_State *L) {
+  const lev_stream *self = lev_stream_self(L);
+  lua_pushinteger(L, (lua_Integer)lev_stream_unread(self));
+  lua_pushinteger(L, (lua_Integer)lev_stream_unsent(self));
+  return 2;
+}
+
+/***
+Returns the descriptor, which the stream keeps.
+@function stream:fd
+@return integer fd
+*/
+static int l_stream_fd(lua_State *L) {
+  lua_pushinteger(L, lev_stream_self(L)->fd);
+  return 1;
+}
+
+/***
+Returns the address of this side.
+@function stream:getsockname
+@return string? address
+@return string? message
+@return integer? code An errno value.
+*/
+static int l_stream_getsockname(lua_State *L) {
+  return lev_pushname(L, lev_stream_self(L)->fd, false);
+}
+
+/***
+Returns the address of the other side.
+@function stream:getpeername
+@return string? address
+@return string? message
+@return integer? code An errno value.
+*/
+static int l_stream_getpeername(lua_State *L) {
+  return lev_pushname(L, lev_stream_self(L)->fd, true);
+}
+
+/***
+Gives the connection away as a socket and closes the stream.
+@function stream:detach
+@return libevent.socket? socket
+@return string? input What was read already and nobody has taken; the message
+where the first is nil.
+@return integer? code `EBUSY` while output is queued or a task waits, `ENOTSUP`
+where more than a plain socket is in between.
+*/
+static int l_stream_detach(lua_State *L) {
+  lev_stream *self = lev_stream_self(L);
+  lua_settop(L, 1);
+  lev_socket *socket = lev_new(L, 0, &lev_socket_type);
+  lev_found all = { .code = 0 };
+  do {
+    lev_stillopen(L, &self->head);
+    all.n = lev_stream_unread(self);
+  } while (!lev_stream_take(L, self, &all, true));
+  if (all.n == 0) {
+    lua_pop(L, 1);
+    lua_pushnil(L);
+  }
+  if (self->transport != &lev_plain)
+    return lev_failure(L, "detach", ENOTSUP);
+  if (lev_stream_unsent(self) > 0 || self->reader != NULL ||
+      self->writer != NULL || self->sink != NULL || self->source != NULL)
+    return lev_failure(L, "detach", EBUSY);
+  int fd = self->fd;
+  self->fd = -1;
+  event_del(&self->event);
+  lev_socket_open(L, socket, fd);
+  lev_close(L, &self->head);
+  return 2;
+}
+
+static void describe_stream(lua_State *L, const lev_object *object) {
+  const lev_stream *self = (const lev_stream *)object;
+  const char *state = self->broken                  ? " broken"
+                      : self->ended                 ? " ended"
+                      : self->reader != NULL        ? " reading"
+                      : self->called                ? " reading"
+                      : lev_stream_unsent(self) > 0 ? " writing"
+                                                    : " idle";
+  lev_pushends(L, self->fd);
+  lua_pushstring(L, state);
+}
+
+static int fd_stream(const lev_object *object) {
+  return ((const lev_stream *)object)->fd;
+}
+
+static const luaL_Reg methods[] = {
+  { "read", l_stream_read },
+  { "readsome", l_stream_readsome },
+  { "readuntil", l_stream_readuntil },
+  { "readframe", l_stream_readframe },
+  { "peek", l_stream_peek },
+  { "unread", l_stream_unread },
+  { "lines", l_stream_lines },
+  { "write", l_stream_write },
+  { "flush", l_stream_flush },
+  { "shutdown", l_stream_shutdown },
+  { "relay", l_stream_relay },
+  { "setcb", l_stream_setcb },
+  { "enable", l_stream_enable },
+  { "disable", l_stream_disable },
+  { "timeouts", l_stream_timeouts },
+  { "error", l_stream_error },
+  { "pending", l_stream_pending },
+  { "fd", l_stream_fd },
+  { "getsockname", l_stream_getsockname },
+  { "getpeername", l_stream_getpeername },
+  { "detach", l_stream_detach },
+  { NULL, NULL },
+};
+
+static const luaL_Reg constructors[] = {
+  { "stream", l_stream_new },
+  { NULL, NULL },
+};
+
+const lev_type lev_stream_type = {
+  .name = "libevent.stream",
+  .size = sizeof(lev_stream),
+  .uservalues = LEV_STREAM_UVS,
+  .watched = true,
+  .methods = methods,
+  .constructors = constructors,
+  .free = lev_stream_free,
+  .linger = lev_stream_linger,
+  .pending = lev_stream_pending,
+  .due = lev_stream_due,
+  .soon = lev_stream_soon,
+  .describe = describe_stream,
+  .fd = fd_stream,
+};

@@ -1,0 +1,233 @@
+/*
+ * What the files of the stream share.
+ *
+ * All streams of a base read into one area of it. What a script does not take
+ * at once stays there until another stream needs the area, and goes into an
+ * evbuffer of the stream's own then. What cannot be sent at once waits in
+ * another. An idle stream has neither.
+ *
+ * As in bufferevent.h, flags say what a script wants and what became of the
+ * connection; lev_stream_watch derives from them whether input is watched, and
+ * lev_stream_update whether the object is pinned as well. A task that waits is
+ * pinned itself, and its coroutine holds the stream.
+ */
+#ifndef LEV_IO_STREAM_H
+#define LEV_IO_STREAM_H
+
+#include <event2/buffer.h>
+
+#include "io/transport.h"
+#include "kernel/pin.h"
+#include "kernel/task.h"
+
+/* User values of a stream. */
+enum {
+  LEV_UV_READCB = 2,
+  LEV_UV_WRITECB = 3,
+  LEV_UV_EVENTCB = 4,
+  LEV_STREAM_UVS = 4
+};
+
+enum {
+  LEV_AREA = 256 * 1024, /* bytes that one read takes, and that are kept */
+  LEV_HIGH = 256 * 1024, /* bytes queued from which on a write waits */
+  LEV_LOW = 64 * 1024    /* until there are so few */
+};
+
+typedef enum lev_form {
+  LEV_SOME,
+  LEV_EXACTLY,
+  LEV_LINE,
+  LEV_UNTIL, /* a delimiter */
+  LEV_ALL,
+  LEV_FRAME /* behind its length */
+} lev_form;
+
+/* What is to be read. */
+typedef struct lev_request {
+  size_t n;              /* EXACTLY how many; SOME, at most; else the bound */
+  size_t scanned;        /* where the search for the end goes on */
+  const char *delimiter; /* a string that the coroutine holds */
+  uint32_t length;       /* of the delimiter */
+  uint8_t form;
+  uint8_t prefix; /* of a frame: bytes of its length */
+  bool big;       /* of a frame: its most significant byte comes first */
+  bool keeps;     /* the line end is part of the line */
+  bool peeks;     /* the bytes stay */
+} lev_request;
+
+/* What there is of it. */
+typedef struct lev_found {
+  size_t from, n; /* the bytes to return */
+  size_t drain;   /* how many are read by that */
+  int code;       /* why there will be none; 0 at the end of the input */
+} lev_found;
+
+typedef enum lev_verdict { LEV_UNDECIDED, LEV_THERE, LEV_NEVER } lev_verdict;
+
+/* Made when something could not be sent at once. */
+typedef struct lev_outgoing {
+  struct event event;
+  struct evbuffer *buffer;
+} lev_outgoing;
+
+typedef struct lev_stream lev_stream;
+
+struct lev_stream {
+  lev_object head;
+  struct event event; /* for input */
+  const lev_transport *transport;
+  void *session;
+  struct evbuffer *input; /* NULL while there is none */
+  lev_outgoing *output;   /* likewise */
+  lev_task *reader, *writer;
+  lev_stream *sink, *source; /* it relays to this one, that one to it */
+  lev_task *relayer;         /* waits for the end of relaying to the sink */
+  uint64_t moved;            /* bytes that went there */
+  lev_request request;       /* of the reader */
+  lev_soon soon;
+  double active[2]; /* when something was last read, and sent */
+  float timeout[2]; /* seconds for reading and writing; 0 for none */
+  uint32_t max_line, max_all;
+  float linger;
+  uint32_t generation; /* of the process that got the descriptor */
+  size_t left;    /* while lingering: what was unsent when looked at last */
+  int moved_code; /* why that ended; 0 at the end of the input */
+  int fd;
+  uint32_t changes; /* of the input, by scripts */
+  int error;        /* errno of what broke the connection; or 0 */
+  bool called;      /* there is a read callback */
+  bool listens;     /* there is an event callback */
+  bool written;     /* there is a write callback */
+  bool enabled;     /* for the callbacks */
+  bool watched;     /* the input is */
+  bool ended;       /* the input has */
+  bool told;        /* the event callback was told of that */
+  bool broken;      /* nothing can be sent any more */
+  bool shut;        /* the script has ended what this side sends */
+  bool sending;     /* the output is watched */
+  bool greeting;    /* the transport's handshake is not done */
+  bool crossed[2];  /* a read waits for writing, a write for reading */
+  bool drained;     /* the write callback is to be called */
+  bool expired[2];  /* the event callback is to be told of a timeout */
+};
+
+extern const lev_type lev_stream_type;
+
+/* Argument 1 of a method. [-0, +0, v] */
+static inline lev_stream *lev_stream_self(lua_State *L) {
+  return lev_self(L, &lev_stream_type);
+}
+
+/* How many bytes were read and not taken; were written and not sent.
+ * [-0, +0, -] */
+static inline size_t lev_stream_unread(const lev_stream *self) {
+  const lev_base *base = self->head.base;
+  if (base->area.owner == &self->head)
+    return base->area.to - base->area.from;
+  return self->input != NULL ? evbuffer_get_length(self->input) : 0;
+}
+
+static inline size_t lev_stream_unsent(const lev_stream *self) {
+  return self->output != NULL ? evbuffer_get_length(self->output->buffer) : 0;
+}
+
+/* Watching and pinning: see above. The first two are false with errno if
+ * libevent cannot watch the socket. */
+bool lev_stream_watch(lev_stream *self); /* [-0, +0, -] */
+bool lev_stream_update(lua_State *L, lev_stream *self, int index); /* m */
+void lev_stream_refresh(lev_stream *self); /* [-0, +0, -] */
+
+/* From libevent: see stream_event.c. */
+void lev_stream_on_read(evutil_socket_t fd, short what, void *self);
+void lev_stream_on_write(evutil_socket_t fd, short what, void *self);
+void lev_stream_soon(lev_object *self);
+void lev_stream_due(const lev_frame *f, lev_object *self);
+bool lev_stream_late(lev_task *reader);
+bool lev_stream_pending(const lev_object *self);
+
+/* Sees to it that the timeouts of the callback style are looked at; the object
+ * is at an index. [-0, +0, m] */
+void lev_stream_expect(lua_State *L, lev_stream *self, int index);
+
+/* Ends a method that has changed what callbacks want of the stream at 1.
+ * [-0, +1 or +3, m] */
+int lev_stream_wanted(lua_State *L, lev_stream *self);
+
+/* Notes that the input has ended, and why, or that nothing can be sent; wakes
+ * who waits soon. [-0, +0, -] */
+void lev_stream_end(lev_stream *self, int code);
+void lev_stream_break(lev_stream *self, int code);
+
+/* Lets 'soon' look for callbacks; the object must be pinned or update must
+ * follow. [-0, +0, -] */
+void lev_stream_later(lev_stream *self);
+
+/* Input: see stream_input.c. */
+
+/* Makes the area free for another stream, or for more input of its owner; the
+ * owner is broken if there is no memory for what stands there. [-0, +0, -] */
+void lev_stream_cleararea(lev_base *base);
+
+/* Drops all input. [-0, +0, -] */
+void lev_stream_dropinput(lev_stream *self);
+
+/* Looks for what is requested. [-0, +0, -] */
+lev_verdict lev_stream_judge(lev_stream *self, lev_request *request,
+                             lev_found *found);
+
+/* Pushes what was found and takes it out, unless a finalizer has changed the
+ * input meanwhile: false then, and nothing pushed. [-0, +1 or +0, v] */
+bool lev_stream_take(lua_State *L, lev_stream *self, const lev_found *found,
+                     bool peeks);
+
+/* Moves n bytes from the start of the input into another buffer; false if there
+ * is no memory. [-0, +0, -] */
+bool lev_stream_moveinput(lev_stream *self, size_t n, struct evbuffer *to);
+
+/* Output: see stream_write.c. */
+
+/* The output's buffer, made when it is needed first. NULL if there is no
+ * memory. [-0, +0, -] */
+struct evbuffer *lev_stream_output(lev_stream *self);
+
+/* Sends what is queued, as far as the socket takes it. [-0, +0, -] */
+void lev_stream_flush(lev_stream *self);
+
+/* Whether a writer has waited long enough. [-0, +0, -] */
+bool lev_stream_isroom(const lev_task *writer);
+
+/* Sends bytes at once, as far as nothing is queued and the socket takes them;
+ * queues a copy of the rest. false if the stream is broken. [-0, +0, -] */
+bool lev_stream_pass(lev_stream *self, const char *bytes, size_t n);
+
+/* Relays: see stream_relay.c. */
+void lev_relay_take(lev_stream *source, const char *bytes, size_t n);
+void lev_relay_end(lev_stream *source, int code);
+
+/* Closing: see stream_close.c. */
+bool lev_stream_linger(lua_State *L, lev_object *self, bool now);
+void lev_stream_free(lua_State *L, lev_object *self);
+void lev_lingering_sent(lev_stream *self);
+void lev_lingering_ended(lev_stream *self);
+void lev_lingering_due(const lev_frame *f, lev_stream *self, int index);
+
+/* Hands a transport in, before anything was read or written. The session is
+ * freed with the stream. [-0, +0, -] */
+void lev_stream_settransport(lev_stream *self, const lev_transport *transport,
+                             void *session);
+
+/* Methods of the other files. */
+int l_stream_read(lua_State *L);
+int l_stream_readsome(lua_State *L);
+int l_stream_readuntil(lua_State *L);
+int l_stream_readframe(lua_State *L);
+int l_stream_peek(lua_State *L);
+int l_stream_unread(lua_State *L);
+int l_stream_lines(lua_State *L);
+int l_stream_write(lua_State *L);
+int l_stream_flush(lua_State *L);
+int l_stream_shutdown(lua_State *L);
+int l_stream_relay(lua_State *L);
+
+#endif

@@ -1,0 +1,412 @@
+/* What libevent tells a stream, and what that tells tasks and callbacks. */
+
+#include <errno.h>
+#include <math.h>
+
+#include "io/stream.h"
+#include "kernel/result.h"
+
+/* Watching and pinning. */
+
+static bool calls(const lev_stream *self) {
+  return (self->called || self->listens) && self->enabled;
+}
+
+static bool wantsinput(const lev_stream *self) {
+  if (self->ended || self->greeting)
+    return self->greeting && !self->broken;
+  if (self->head.lingering || self->reader != NULL)
+    return true;
+  if (self->sink != NULL)
+    return lev_stream_unsent(self->sink) <=
+           (self->watched ? LEV_HIGH : LEV_LOW);
+  return self->enabled && (self->watched || calls(self)) &&
+         lev_stream_unread(self) < LEV_AREA;
+}
+
+static bool wantsoutput(const lev_stream *self) {
+  return (lev_stream_unsent(self) > 0 && !self->broken && !self->greeting &&
+          !self->crossed[1]) ||
+         self->crossed[0];
+}
+
+bool lev_stream_watch(lev_stream *self) {
+  bool input = wantsinput(self), output = wantsoutput(self);
+  errno = ENOMEM;
+  if (input != self->watched) {
+    if ((input ? event_add(&self->event, NULL) : event_del(&self->event)) != 0)
+      return false;
+    self->watched = input;
+    self->head.base->watching += input ? 1 : -1u;
+  }
+  if (output != self->sending) {
+    struct event *event = &self->output->event;
+    if ((output ? event_add(event, NULL) : event_del(event)) != 0)
+      return false;
+    self->sending = output;
+  }
+  return true;
+}
+
+static bool pending(const lev_stream *self) {
+  return (lev_stream_unsent(self) > 0 && !self->broken) ||
+         lev_soon_pending(&self->soon) || (calls(self) && !self->told) ||
+         (self->sink != NULL) || self->source != NULL;
+}
+
+bool lev_stream_pending(const lev_object *object) {
+  return object->lingering || pending((const lev_stream *)object);
+}
+
+bool lev_stream_update(lua_State *L, lev_stream *self, int index) {
+  bool ok = true;
+  if (!self->head.open)
+    return true;
+  if (pending(self))
+    lev_pin(L, &self->head, index);
+  ok = lev_stream_watch(self);
+  int code = errno;
+  lev_unpinidle(L, &self->head);
+  errno = code;
+  return ok;
+}
+
+void lev_stream_refresh(lev_stream *self) {
+  lua_State *L = self->head.base->state->main;
+  if (!lev_stream_watch(self))
+    lev_stream_end(self, errno);
+  if (self->head.slot != 0 && lua_checkstack(L, LUA_MINSTACK))
+    lev_unpinidle(L, &self->head);
+}
+
+void lev_stream_later(lev_stream *self) {
+  lev_soon_add(&self->soon, &self->head);
+}
+
+/* What becomes of a connection. */
+
+static void callsoon(lev_stream *self) {
+  if (self->head.slot != 0 && (self->called || self->listens))
+    lev_stream_later(self);
+}
+
+static void endinput(lev_stream *self, int code) {
+  self->ended = true;
+  if (self->error == 0)
+    self->error = code;
+  lev_stream_watch(self);
+  if (code != 0 && code != ENOMEM)
+    lev_stream_break(self, code);
+}
+
+void lev_stream_end(lev_stream *self, int code) {
+  endinput(self, code);
+  if (self->reader != NULL)
+    lev_task_wake(self->reader, LEV_HAPPENED);
+  if (self->sink != NULL)
+    lev_relay_end(self, code);
+  callsoon(self);
+}
+
+void lev_stream_break(lev_stream *self, int code) {
+  if (self->broken)
+    return;
+  self->broken = true;
+  if (self->error == 0)
+    self->error = code;
+  if (self->output != NULL)
+    evbuffer_drain(self->output->buffer, lev_stream_unsent(self));
+  lev_stream_watch(self);
+  if (self->writer != NULL)
+    lev_task_wake(self->writer, LEV_HAPPENED);
+  if (self->source != NULL)
+    lev_relay_end(self->source, code);
+  callsoon(self);
+}
+
+/* Callbacks. */
+
+/* The callback at 1, the stream at 2. */
+static int callread(lua_State *L) {
+  lev_stream *self = lua_touserdata(L, 2);
+  lev_found found = { .code = 0 };
+  do {
+    found.n = found.drain = lev_stream_unread(self);
+    if (!self->head.open || found.n == 0)
+      return 0; /* a finalizer was here */
+  } while (!lev_stream_take(L, self, &found, false));
+  lua_call(L, 2, 0);
+  return 0;
+}
+
+/* The callback at 1, the stream at 2, 'r' or 'w' at 3, a code or -1 at 4. */
+static int callevent(lua_State *L) {
+  lev_stream *self = lua_touserdata(L, 2);
+  int code = (int)lua_tointeger(L, 4);
+  bool reading = lua_tointeger(L, 3) == 'r';
+  lua_settop(L, 2);
+  lua_pushstring(L, code < 0 ? "timeout" : code == 0 ? "eof" : "error");
+  lua_pushstring(L, reading ? "r" : "w");
+  if (code < 0) {
+    lua_pushliteral(L, "timed out");
+    lua_pushinteger(L, ETIMEDOUT);
+  } else if (code > 0) {
+    lev_pushreason(L, code);
+    lua_pushinteger(L, code);
+  }
+  if (!self->head.open)
+    return 0;
+  lua_call(L, lua_gettop(L) - 1, 0);
+  return 0;
+}
+
+static void tellread(lev_stream *self) {
+  lev_frame f;
+  if (lev_entercall(&f, &self->head, LEV_UV_READCB, callread))
+    lev_leave(&f, &self->head, 1);
+}
+
+static void tellevent(lev_stream *self, char direction, int code) {
+  lev_frame f;
+  if (lev_entercall(&f, &self->head, LEV_UV_EVENTCB, callevent)) {
+    lua_pushinteger(f.L, direction);
+    lua_pushinteger(f.L, code);
+    lev_leave(&f, &self->head, 3);
+  }
+}
+
+static void tellwritten(lev_stream *self) {
+  lev_frame f;
+  if (self->head.slot != 0 && lev_enter(&f, &self->head, LEV_UV_WRITECB))
+    lev_leave(&f, &self->head, 0);
+}
+
+/* What there is to call; the most urgent first, and the object may be gone
+ * afterwards. False if there is nothing. */
+static bool callnext(lev_stream *self) {
+  if (self->head.slot == 0 || !self->head.open || self->reader != NULL)
+    return false;
+  if (self->called && self->enabled && lev_stream_unread(self) > 0) {
+    if (self->ended)
+      lev_stream_later(self);
+    tellread(self);
+  } else if (self->drained && self->written) {
+    self->drained = false;
+    if (calls(self) && self->ended)
+      lev_stream_later(self);
+    tellwritten(self);
+  } else if ((self->ended || self->broken) && !self->told && calls(self)) {
+    self->told = true;
+    if (!self->listens)
+      return false;
+    tellevent(self, self->ended ? 'r' : 'w', self->error);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void lev_stream_soon(lev_object *object) {
+  lev_stream *self = (lev_stream *)object;
+  if (object->open && !callnext(self))
+    lev_stream_refresh(self);
+}
+
+/* Input. */
+
+/* Notes what the transport says where it did not read or write. */
+static bool crosses(lev_stream *self, int direction) {
+  short other = direction == 0 ? EV_WRITE : EV_READ;
+  bool crossed = self->transport->wants != NULL &&
+                 self->transport->wants(self->session) == other;
+  if (crossed && (direction == 1 || lev_stream_output(self) != NULL))
+    self->crossed[direction] = true;
+  return crossed;
+}
+
+static void received(lev_stream *self, size_t n) {
+  lev_base *base = self->head.base;
+  if (self->timeout[0] > 0)
+    self->active[0] = lev_now();
+  if (self->head.lingering)
+    return;
+  if (self->sink != NULL)
+    lev_relay_take(self, base->area.bytes, n);
+  else if (lev_stream_unread(self) == 0) {
+    base->area.owner = &self->head;
+    base->area.from = 0;
+    base->area.to = n;
+  } else if (evbuffer_add(self->input, base->area.bytes, n) != 0) {
+    endinput(self, ENOMEM);
+  }
+}
+
+/* Reads once; false if there was nothing. */
+static bool fill(lev_stream *self) {
+  lev_base *base = self->head.base;
+  lev_stream_cleararea(base);
+  if (self->ended)
+    return true;
+  ssize_t n = self->transport->read(self->session, self->fd, base->area.bytes,
+                                    LEV_AREA);
+  if (n > 0) {
+    received(self, (size_t)n);
+    return true;
+  }
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+    if (crosses(self, 0))
+      lev_stream_watch(self);
+    return false;
+  }
+  endinput(self, n == 0 ? 0 : errno);
+  if (self->sink != NULL)
+    lev_relay_end(self, self->error);
+  return true;
+}
+
+/* Tells who waits. The last thing that is done with the object: it may be gone
+ * afterwards. */
+static void deliver(lev_stream *self) {
+  lev_found found;
+  if (self->head.lingering) {
+    if (self->ended)
+      lev_lingering_ended(self);
+  } else if (self->reader != NULL) {
+    if (lev_stream_judge(self, &self->request, &found) != LEV_UNDECIDED)
+      lev_task_resume(self->reader, LEV_HAPPENED);
+  } else if (!callnext(self)) {
+    lev_stream_refresh(self);
+  }
+}
+
+bool lev_stream_late(lev_task *reader) {
+  lev_found found;
+  lev_stream *self = (lev_stream *)reader->object;
+  if (!self->ended && !self->greeting)
+    fill(self);
+  return lev_stream_judge(self, &self->request, &found) != LEV_UNDECIDED;
+}
+
+/* Output that was queued has been sent, or some of it. The last thing, too. */
+static void sent(lev_stream *self) {
+  bool empty = lev_stream_unsent(self) == 0;
+  if (self->head.lingering) {
+    lev_lingering_sent(self);
+    return;
+  }
+  if (self->source != NULL)
+    lev_stream_watch(self->source);
+  if (empty && !self->broken)
+    self->drained = self->written;
+  if (self->writer != NULL && lev_stream_isroom(self->writer))
+    lev_task_resume(self->writer, LEV_HAPPENED);
+  else if (!empty || !callnext(self))
+    lev_stream_refresh(self);
+}
+
+/* The transport's handshake goes on; false until it is done. */
+static bool greet(lev_stream *self) {
+  if (!self->greeting)
+    return true;
+  if (self->transport->handshake(self->session, self->fd) > 0) {
+    self->greeting = false;
+    lev_stream_watch(self);
+    return true;
+  }
+  if (errno != EAGAIN && errno != EINTR) {
+    self->greeting = false;
+    lev_stream_end(self, errno);
+    return true;
+  }
+  self->crossed[0] = false;
+  crosses(self, 0);
+  lev_stream_watch(self);
+  return false;
+}
+
+void lev_stream_on_read(evutil_socket_t fd, short what, void *arg) {
+  lev_stream *self = arg;
+  (void)fd, (void)what;
+  bool greeted = self->greeting;
+  if (!greet(self))
+    return;
+  if (self->crossed[1] || greeted) {
+    self->crossed[1] = false;
+    lev_stream_flush(self);
+  }
+  if (!wantsinput(self) && !self->ended)
+    lev_stream_watch(self);
+  else if (self->ended || fill(self))
+    deliver(self);
+}
+
+void lev_stream_on_write(evutil_socket_t fd, short what, void *arg) {
+  lev_stream *self = arg;
+  (void)fd, (void)what;
+  if (!greet(self))
+    return;
+  if (self->crossed[0]) {
+    self->crossed[0] = false;
+    lev_stream_flush(self);
+    if (fill(self))
+      deliver(self);
+    else
+      lev_stream_watch(self);
+    return;
+  }
+  lev_stream_flush(self);
+  sent(self);
+}
+
+/* Timeouts of the callback style. They are looked at when one may have ended:
+ * nothing is set anew for what is read or sent. */
+
+/* Whether the direction waits for something. */
+static bool waits(const lev_stream *self, int direction) {
+  return self->timeout[direction] > 0 &&
+         (direction == 0 ? calls(self) && !self->ended && self->reader == NULL
+                         : lev_stream_unsent(self) > 0);
+}
+
+static double expiry(const lev_stream *self) {
+  double first = 0;
+  for (int i = 0; i < 2; i++) {
+    double end = self->active[i] + (double)self->timeout[i];
+    if (waits(self, i) && (first == 0 || end < first))
+      first = end;
+  }
+  return first;
+}
+
+void lev_stream_expect(lua_State *L, lev_stream *self, int index) {
+  double end = self->head.slot != 0 ? expiry(self) : 0;
+  double set = lev_deadline_moment(&self->head);
+  if (end > 0 && (set == 0 || set > end))
+    lev_deadline_add(L, &self->head, index, fmax(end - lev_now(), 0));
+}
+
+void lev_stream_due(const lev_frame *f, lev_object *object) {
+  lev_stream *self = (lev_stream *)object;
+  int index = lua_gettop(f->L);
+  double now = lev_now();
+  if (object->lingering) {
+    lev_lingering_due(f, self, index);
+  } else if (object->open) {
+    for (int i = 0; i < 2; i++) {
+      self->expired[i] =
+          waits(self, i) && self->active[i] + (double)self->timeout[i] <= now;
+      if (self->expired[i])
+        self->active[i] = now;
+    }
+    double next = expiry(self);
+    if (next > 0) /* its own entry has just been taken out: there is room */
+      lev_deadline_add(f->L, object, index, next - now);
+    for (int i = 0; i < 2; i++) {
+      if (object->open && self->expired[i] && self->listens)
+        tellevent(self, "rw"[i], -1);
+    }
+    if (object->open)
+      lev_stream_refresh(self);
+  }
+  lua_settop(f->L, f->top);
+}

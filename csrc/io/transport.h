@@ -1,0 +1,34 @@
+/*
+ * What a stream sends and receives through: plain sockets here, TLS in another
+ * shared object. Each function gets the session that was handed in with the
+ * transport, and the descriptor, which the stream owns.
+ */
+#ifndef LEV_IO_TRANSPORT_H
+#define LEV_IO_TRANSPORT_H
+
+#include <stddef.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+typedef struct lev_transport {
+  const char *name;
+  /* As recv: how many bytes, 0 at the end, or -1 with errno. */
+  ssize_t (*read)(void *session, int fd, void *to, size_t n);
+  /* As writev. */
+  ssize_t (*write)(void *session, int fd, const struct iovec *v, int n);
+  /* Runs before anything else: 1 when it is done, or -1 with errno. May be
+   * NULL. */
+  int (*handshake)(void *session, int fd);
+  /* Ends what this side sends: 0, or -1 with errno. */
+  int (*shutdown)(void *session, int fd);
+  /* After EAGAIN: EV_READ or EV_WRITE, which must come before the same call
+   * makes sense again. NULL where a read waits for reading and a write for
+   * writing. */
+  short (*wants)(void *session);
+  /* May be NULL. */
+  void (*free)(void *session);
+} lev_transport;
+
+extern const lev_transport lev_plain;
+
+#endif
