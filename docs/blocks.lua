@@ -48,6 +48,9 @@ local tags = {
   module = function(block, text)
     block.kind, block.name = "module", text
   end,
+  within = function(block, text)
+    block.kind, block.name = "within", text
+  end,
   classmod = function(block, text)
     block.kind, block.name = "class", text
   end,
@@ -113,13 +116,16 @@ local function name_lua(block, owners)
   local variable = block.code:match "^local ([%w_]+)"
   if block.kind == "module" then
     owners[block.name:match "[%w_]+$"] = block.name
+  elseif block.kind == "within" then -- a module whose functions the facade has
+    owners[block.file:match "([%w_]+)%.lua$"] = block.name
   elseif block.kind == "class" and variable then
     owners[variable] = block.name
   elseif not block.kind then
     local owner, mark, name, arguments = blocks.definition(block.code)
     if owners[owner] then
       block.kind, block.arguments = "function", arguments
-      block.name = short(owners[owner]) .. mark .. name
+      block.name = (owners[owner] == root and root or short(owners[owner]))
+        .. mark .. name
     end
   end
 end
@@ -191,7 +197,7 @@ function blocks.pages(list)
       local beside = block.lang == "c" and home[block.file]
       block.makes = beside and beside.kind == "class" and beside ~= at
       table.insert(at.functions, block)
-    elseif block.kind then
+    elseif block.kind and block.kind ~= "within" then
       local at = page(block.name)
       at.kind, at.block = block.kind, at.block or block
       home[block.file] = at

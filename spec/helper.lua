@@ -103,6 +103,35 @@ function helper.loop(fn, options)
   end
 end
 
+--- Returns a body for `it`: runs fn(base) as the main task, and fails unless
+-- nothing is left: no object, no descriptor.
+---@param fn fun(base: libevent.event_base)
+function helper.run(fn)
+  return function()
+    collectgarbage()
+    local before = helper.descriptors()
+    local base = assert(libevent.event_base())
+    under_stress(function()
+      posix.alarm(limit)
+      libevent.run(base, fn, base)
+      posix.alarm(0)
+    end)
+    if not base:is_closed() then
+      collectgarbage()
+      collectgarbage()
+      assert.same({}, base:objects())
+      base:close()
+    end
+    assert.equal(before, helper.descriptors(), "descriptors left open")
+  end
+end
+
+--- Two streams that are connected to each other.
+function helper.streams(base, options)
+  local one, other = assert(libevent.socketpair())
+  return base:stream(one, options), base:stream(other, options)
+end
+
 --- A bufferevent on one end of a socketpair, and the descriptor of the other.
 function helper.connected(base, options)
   local one, other = assert(libevent.socketpair())

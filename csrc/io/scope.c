@@ -46,6 +46,8 @@ static int finish(lua_State *L, lev_task *task, lev_scope *scope, bool ok) {
     lua_getiuservalue(L, LEV_SCOPE, LEV_UV_SCOPEFAILURE);
     return lev_task_raise(L);
   }
+  if (ok && scope->cut) /* not all was done, and why concerns this task too */
+    lev_task_interrupt(L, task);
   if (ok)
     return lua_gettop(L) - LEV_SCOPE;
   if (canceled && why == LEV_CANCELED && task->doomed == 0)
@@ -75,10 +77,12 @@ static int join(lua_State *L, lev_task *task, bool ok) {
 }
 
 static int joink(lua_State *L, int status, lua_KContext ok) {
-  const lev_scope *scope = lua_touserdata(L, LEV_SCOPE);
+  lev_scope *scope = lua_touserdata(L, LEV_SCOPE);
   (void)status;
-  if (lev_task_woken(L, scope->head.base) == LEV_CANCELED)
+  if (lev_task_woken(L, scope->head.base) == LEV_CANCELED) {
+    scope->cut = true;
     lev_scope_cancelchildren(scope);
+  }
   return join(L, scope->owner, ok != 0);
 }
 

@@ -11,7 +11,6 @@ that over. What a peer sends is read even when nobody asks for it, up to 256 KiB
 #include "io/stream.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,102 +75,6 @@ void lev_stream_settransport(lev_stream *self, const lev_transport *transport,
   self->transport = transport;
   self->session = session;
   self->greeting = transport->handshake != NULL;
-}
-
-/***
-Sets how long the calls of tasks wait, unless they say it themselves; and where
-there are callbacks, after which time without input, or without progress of the
-output, the event callback is told.
-@function stream:timeouts
-@param read? number Seconds; none by default.
-@param write? number Seconds; none by default.
-*/
-static int l_stream_timeouts(lua_State *L) {
-  lev_stream *self = lev_stream_self(L);
-  for (int i = 0; i < 2; i++) {
-    double seconds = lev_opttimeout(L, 2 + i);
-    luaL_argcheck(L, seconds != 0, 2 + i, "must not be 0");
-    self->timeout[i] = seconds > 0 ? (float)seconds : 0;
-    self->active[i] = lev_now();
-  }
-  lev_stream_expect(L, self, 1);
-  return 0;
-}
-
-static void optcallback(lua_State *L, const char *name) {
-  int type = lua_getfield(L, 2, name);
-  if (type != LUA_TNIL && type != LUA_TFUNCTION)
-    lev_optionerror(
-        L, 2, name,
-        lua_pushfstring(L, "function expected, got %s", luaL_typename(L, -1)));
-}
-
-/***
-Sets the callbacks; those that are absent come no more.
-@function stream:setcb
-@param callbacks table|nil Any of:
-- `read`: fun(stream, data), with all that has come;
-- `write`: fun(stream), when all that was queued is sent;
-- `event`: fun(stream, what, direction, message, code): `what` is `"eof"`,
-  `"error"` or `"timeout"`, `direction` `"r"` or `"w"`; an error or timeout has a
-  message and an errno value.
-*/
-static int l_stream_setcb(lua_State *L) {
-  static const char *const names[] = { "read", "write", "event", NULL };
-  lev_stream *self = lev_stream_self(L);
-  lev_checkoptions(L, 2, names);
-  lua_settop(L, 2);
-  for (int i = 0; names[i] != NULL; i++)
-    optcallback(L, names[i]);
-  if (self->reader != NULL && !lua_isnil(L, 3))
-    lev_task_busy(L, self->reader, "input");
-  lev_stillopen(L, &self->head);
-  self->called = !lua_isnil(L, 3);
-  self->written = !lua_isnil(L, 4);
-  self->listens = !lua_isnil(L, 5);
-  lua_setiuservalue(L, 1, LEV_UV_EVENTCB);
-  lua_setiuservalue(L, 1, LEV_UV_WRITECB);
-  lua_setiuservalue(L, 1, LEV_UV_READCB);
-  return lev_stream_wanted(L, self);
-}
-
-int lev_stream_wanted(lua_State *L, lev_stream *self) {
-  bool owed = (self->called && lev_stream_unread(self) > 0) ||
-              (self->listens && !self->told && (self->ended || self->broken));
-  if (owed && self->enabled)
-    lev_stream_later(self);
-  self->active[0] = self->timeout[0] > 0 ? lev_now() : 0;
-  bool ok = lev_stream_update(L, self, 1);
-  int code = errno;
-  lev_stream_expect(L, self, 1);
-  errno = code;
-  return lev_result(L, ok, "enable");
-}
-
-/***
-Lets data come to the callbacks again.
-@function stream:enable
-@return boolean? ok
-@return string? message
-@return integer? code An errno value.
-*/
-static int l_stream_enable(lua_State *L) {
-  lev_stream *self = lev_stream_self(L);
-  self->enabled = true;
-  return lev_stream_wanted(L, self);
-}
-
-/***
-Lets no data come to the callbacks, and reads none; the peer has to wait.
-@function stream:disable
-@return boolean? ok
-@return string? message
-@return integer? code An errno value.
-*/
-static int l_stream_disable(lua_State *L) {
-  lev_stream *self = lev_stream_self(L);
-  self->enabled = false;
-  return lev_stream_wanted(L, self);
 }
 
 /***

@@ -146,14 +146,6 @@ void lev_stream_due(const lev_frame *f, lev_object *self);
 bool lev_stream_late(lev_task *reader);
 bool lev_stream_pending(const lev_object *self);
 
-/* Sees to it that the timeouts of the callback style are looked at; the object
- * is at an index. [-0, +0, m] */
-void lev_stream_expect(lua_State *L, lev_stream *self, int index);
-
-/* Ends a method that has changed what callbacks want of the stream at 1.
- * [-0, +1 or +3, m] */
-int lev_stream_wanted(lua_State *L, lev_stream *self);
-
 /* Notes that the input has ended, and why, or that nothing can be sent; wakes
  * who waits soon. [-0, +0, -] */
 void lev_stream_end(lev_stream *self, int code);
@@ -205,6 +197,21 @@ bool lev_stream_pass(lev_stream *self, const char *bytes, size_t n);
 void lev_relay_take(lev_stream *source, const char *bytes, size_t n);
 void lev_relay_end(lev_stream *source, int code);
 
+/* Callbacks: see stream_callback.c. */
+
+/* Whether there are callbacks that may come. [-0, +0, -] */
+static inline bool lev_stream_calls(const lev_stream *self) {
+  return (self->called || self->listens) && self->enabled;
+}
+
+/* Calls the callback that is most urgent; the object may be gone afterwards.
+ * False if there is none to call. [-0, +0, -] */
+bool lev_stream_callnext(lev_stream *self);
+
+/* Sees to it that the timeouts of the callback style are looked at; the object
+ * is at an index. [-0, +0, m] */
+void lev_stream_expect(lua_State *L, lev_stream *self, int index);
+
 /* Closing: see stream_close.c. */
 bool lev_stream_linger(lua_State *L, lev_object *self, bool now);
 void lev_stream_free(lua_State *L, lev_object *self);
@@ -229,5 +236,9 @@ int l_stream_write(lua_State *L);
 int l_stream_flush(lua_State *L);
 int l_stream_shutdown(lua_State *L);
 int l_stream_relay(lua_State *L);
+int l_stream_setcb(lua_State *L);
+int l_stream_enable(lua_State *L);
+int l_stream_disable(lua_State *L);
+int l_stream_timeouts(lua_State *L);
 
 #endif

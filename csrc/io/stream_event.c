@@ -1,16 +1,10 @@
 /* What libevent tells a stream, and what that tells tasks and callbacks. */
 
 #include <errno.h>
-#include <math.h>
 
 #include "io/stream.h"
-#include "kernel/result.h"
 
 /* Watching and pinning. */
-
-static bool calls(const lev_stream *self) {
-  return (self->called || self->listens) && self->enabled;
-}
 
 static bool wantsinput(const lev_stream *self) {
   if (self->ended || self->greeting)
@@ -20,7 +14,7 @@ static bool wantsinput(const lev_stream *self) {
   if (self->sink != NULL)
     return lev_stream_unsent(self->sink) <=
            (self->watched ? LEV_HIGH : LEV_LOW);
-  return self->enabled && (self->watched || calls(self)) &&
+  return self->enabled && (self->watched || lev_stream_calls(self)) &&
          lev_stream_unread(self) < LEV_AREA;
 }
 
@@ -50,8 +44,9 @@ bool lev_stream_watch(lev_stream *self) {
 
 static bool pending(const lev_stream *self) {
   return (lev_stream_unsent(self) > 0 && !self->broken) ||
-         lev_soon_pending(&self->soon) || (calls(self) && !self->told) ||
-         (self->sink != NULL) || self->source != NULL;
+         lev_soon_pending(&self->soon) ||
+         (lev_stream_calls(self) && !self->told) || (self->sink != NULL) ||
+         self->source != NULL;
 }
 
 bool lev_stream_pending(const lev_object *object) {
@@ -124,94 +119,6 @@ void lev_stream_break(lev_stream *self, int code) {
   callsoon(self);
 }
 
-/* Callbacks. */
-
-/* The callback at 1, the stream at 2. */
-static int callread(lua_State *L) {
-  lev_stream *self = lua_touserdata(L, 2);
-  lev_found found = { .code = 0 };
-  do {
-    found.n = found.drain = lev_stream_unread(self);
-    if (!self->head.open || found.n == 0)
-      return 0; /* a finalizer was here */
-  } while (!lev_stream_take(L, self, &found, false));
-  lua_call(L, 2, 0);
-  return 0;
-}
-
-/* The callback at 1, the stream at 2, 'r' or 'w' at 3, a code or -1 at 4. */
-static int callevent(lua_State *L) {
-  lev_stream *self = lua_touserdata(L, 2);
-  int code = (int)lua_tointeger(L, 4);
-  bool reading = lua_tointeger(L, 3) == 'r';
-  lua_settop(L, 2);
-  lua_pushstring(L, code < 0 ? "timeout" : code == 0 ? "eof" : "error");
-  lua_pushstring(L, reading ? "r" : "w");
-  if (code < 0) {
-    lua_pushliteral(L, "timed out");
-    lua_pushinteger(L, ETIMEDOUT);
-  } else if (code > 0) {
-    lev_pushreason(L, code);
-    lua_pushinteger(L, code);
-  }
-  if (!self->head.open)
-    return 0;
-  lua_call(L, lua_gettop(L) - 1, 0);
-  return 0;
-}
-
-static void tellread(lev_stream *self) {
-  lev_frame f;
-  if (lev_entercall(&f, &self->head, LEV_UV_READCB, callread))
-    lev_leave(&f, &self->head, 1);
-}
-
-static void tellevent(lev_stream *self, char direction, int code) {
-  lev_frame f;
-  if (lev_entercall(&f, &self->head, LEV_UV_EVENTCB, callevent)) {
-    lua_pushinteger(f.L, direction);
-    lua_pushinteger(f.L, code);
-    lev_leave(&f, &self->head, 3);
-  }
-}
-
-static void tellwritten(lev_stream *self) {
-  lev_frame f;
-  if (self->head.slot != 0 && lev_enter(&f, &self->head, LEV_UV_WRITECB))
-    lev_leave(&f, &self->head, 0);
-}
-
-/* What there is to call; the most urgent first, and the object may be gone
- * afterwards. False if there is nothing. */
-static bool callnext(lev_stream *self) {
-  if (self->head.slot == 0 || !self->head.open || self->reader != NULL)
-    return false;
-  if (self->called && self->enabled && lev_stream_unread(self) > 0) {
-    if (self->ended)
-      lev_stream_later(self);
-    tellread(self);
-  } else if (self->drained && self->written) {
-    self->drained = false;
-    if (calls(self) && self->ended)
-      lev_stream_later(self);
-    tellwritten(self);
-  } else if ((self->ended || self->broken) && !self->told && calls(self)) {
-    self->told = true;
-    if (!self->listens)
-      return false;
-    tellevent(self, self->ended ? 'r' : 'w', self->error);
-  } else {
-    return false;
-  }
-  return true;
-}
-
-void lev_stream_soon(lev_object *object) {
-  lev_stream *self = (lev_stream *)object;
-  if (object->open && !callnext(self))
-    lev_stream_refresh(self);
-}
-
 /* Input. */
 
 /* Notes what the transport says where it did not read or write. */
@@ -274,7 +181,7 @@ static void deliver(lev_stream *self) {
   } else if (self->reader != NULL) {
     if (lev_stream_judge(self, &self->request, &found) != LEV_UNDECIDED)
       lev_task_resume(self->reader, LEV_HAPPENED);
-  } else if (!callnext(self)) {
+  } else if (!lev_stream_callnext(self)) {
     lev_stream_refresh(self);
   }
 }
@@ -300,7 +207,7 @@ static void sent(lev_stream *self) {
     self->drained = self->written;
   if (self->writer != NULL && lev_stream_isroom(self->writer))
     lev_task_resume(self->writer, LEV_HAPPENED);
-  else if (!empty || !callnext(self))
+  else if (!empty || !lev_stream_callnext(self))
     lev_stream_refresh(self);
 }
 
@@ -356,57 +263,4 @@ void lev_stream_on_write(evutil_socket_t fd, short what, void *arg) {
   }
   lev_stream_flush(self);
   sent(self);
-}
-
-/* Timeouts of the callback style. They are looked at when one may have ended:
- * nothing is set anew for what is read or sent. */
-
-/* Whether the direction waits for something. */
-static bool waits(const lev_stream *self, int direction) {
-  return self->timeout[direction] > 0 &&
-         (direction == 0 ? calls(self) && !self->ended && self->reader == NULL
-                         : lev_stream_unsent(self) > 0);
-}
-
-static double expiry(const lev_stream *self) {
-  double first = 0;
-  for (int i = 0; i < 2; i++) {
-    double end = self->active[i] + (double)self->timeout[i];
-    if (waits(self, i) && (first == 0 || end < first))
-      first = end;
-  }
-  return first;
-}
-
-void lev_stream_expect(lua_State *L, lev_stream *self, int index) {
-  double end = self->head.slot != 0 ? expiry(self) : 0;
-  double set = lev_deadline_moment(&self->head);
-  if (end > 0 && (set == 0 || set > end))
-    lev_deadline_add(L, &self->head, index, fmax(end - lev_now(), 0));
-}
-
-void lev_stream_due(const lev_frame *f, lev_object *object) {
-  lev_stream *self = (lev_stream *)object;
-  int index = lua_gettop(f->L);
-  double now = lev_now();
-  if (object->lingering) {
-    lev_lingering_due(f, self, index);
-  } else if (object->open) {
-    for (int i = 0; i < 2; i++) {
-      self->expired[i] =
-          waits(self, i) && self->active[i] + (double)self->timeout[i] <= now;
-      if (self->expired[i])
-        self->active[i] = now;
-    }
-    double next = expiry(self);
-    if (next > 0) /* its own entry has just been taken out: there is room */
-      lev_deadline_add(f->L, object, index, next - now);
-    for (int i = 0; i < 2; i++) {
-      if (object->open && self->expired[i] && self->listens)
-        tellevent(self, "rw"[i], -1);
-    }
-    if (object->open)
-      lev_stream_refresh(self);
-  }
-  lua_settop(f->L, f->top);
 }

@@ -248,31 +248,6 @@ static int l_task_where(lua_State *L) {
   return 1;
 }
 
-/***
-Tells whether the loop of any base runs, so that this is called by a task or a
-callback.
-@function libevent.in_loop
-@return boolean running
-*/
-static int l_in_loop(lua_State *L) {
-  lua_pushboolean(L, lev_getstate(L)->loops > 0);
-  return 1;
-}
-
-/***
-Returns the task that runs now.
-@function libevent.running
-@return libevent.task? task nil outside of tasks.
-*/
-static int l_running(lua_State *L) {
-  const lev_state *state = lev_getstate(L);
-  if (lev_istask(L, state) && state->running->head.slot != 0)
-    lev_task_push(L, state->running);
-  else
-    lua_pushnil(L);
-  return 1;
-}
-
 /* Makes the list of base:tasks. The collector is stopped: it could end what is
  * being listed. */
 static int list(lua_State *L) {
@@ -280,7 +255,7 @@ static int list(lua_State *L) {
   lua_Integer n = 0;
   lua_newtable(L);
   for (const lev_object *o = base->children; o != NULL; o = o->next) {
-    if (o->type != &lev_task_type || o->slot == 0)
+    if (o->type != &lev_task_type || o->slot == 0 || !o->open)
       continue;
     lev_task_push(L, (const lev_task *)o);
     lua_rawseti(L, 2, ++n);
@@ -299,31 +274,6 @@ static int l_tasks(lua_State *L) {
   lua_pushcfunction(L, list);
   lua_insert(L, 1);
   return lev_uncollected(L);
-}
-
-static int sleepk(lua_State *L, int status, lua_KContext ctx) {
-  const lev_object *self = lua_touserdata(L, 1);
-  (void)status, (void)ctx;
-  lev_task_woken(L, self->base);
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
-static const lev_waitkind sleeping = { .what = "sleep", .k = sleepk };
-
-/***
-Waits some time. Only a task can.
-@function libevent.sleep
-@param seconds number From 0, which lets others run, to 1e9.
-@return boolean ok
-*/
-static int l_sleep(lua_State *L) {
-  double seconds = lev_checkseconds(L, 1);
-  lev_task *task = lev_task_check(L, lev_getstate(L));
-  lev_wait wait = { .kind = &sleeping, .timeout = seconds };
-  lua_settop(L, 0);
-  lev_task_push(L, task);
-  return lev_task_yield(L, task, &wait);
 }
 
 static void describe_task(lua_State *L, const lev_object *self) {

@@ -12,6 +12,9 @@ extern const lev_type lev_condition_type;
 int lev_task_spawn(lua_State *L);
 
 /* Methods and functions of the other files. */
+int l_running(lua_State *L);
+int l_in_loop(lua_State *L);
+int l_sleep(lua_State *L);
 int l_timeout(lua_State *L);
 
 #endif

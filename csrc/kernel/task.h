@@ -88,6 +88,7 @@ typedef struct lev_wait {
   lev_waiters *list; /* among these; or NULL */
   lev_object *object;
   double timeout; /* seconds; negative for none */
+  bool over;      /* it is woken at once, after those that are woken already */
   lua_KContext ctx;
 } lev_wait;
 
@@ -137,6 +138,9 @@ int lev_task_busy(lua_State *L, const lev_task *other, const char *what);
  * or its deadline is over. [-0, +0, v] */
 int lev_task_yield(lua_State *L, lev_task *task, const lev_wait *wait);
 
+/* Takes a task out of the place where it waits. [-0, +0, -] */
+void lev_task_unwait(lev_task *task);
+
 /* In a continuation: how the wait ended. Raises where the task was canceled.
  * [-0, +0, v] */
 lev_outcome lev_task_woken(lua_State *L, lev_base *base);
@@ -157,6 +161,9 @@ void lev_task_spare(lev_task *task);
 
 /* Cancels a task; false if it is done. [-0, +0, -] */
 bool lev_task_cancel(lev_task *task);
+
+/* Raises what interrupts the task, if anything does. [-0, +0, v] */
+void lev_task_interrupt(lua_State *L, lev_task *task);
 
 /* What the error at an index says of the running task: LEV_CANCELED or
  * LEV_TIMEDOUT if it is one of those that interrupt it, else LEV_NOTHING.
@@ -198,6 +205,7 @@ struct lev_scope {
   double deadline;    /* its owner's, when it was opened */
   bool canceled;      /* the owner is doomed for that */
   bool failed;        /* a child's error stands in the user values */
+  bool cut;           /* a child, or the wait for them, was interrupted */
 };
 
 /* Makes a task a child, and takes it out. [-0, +0, -] */

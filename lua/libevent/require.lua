@@ -1,6 +1,6 @@
 --- A `require` that may wait: a module may use what only tasks can, and a second
 -- task that requires it meanwhile waits for the first.
--- @module libevent.require
+-- @within libevent
 
 local core = require "libevent.core"
 

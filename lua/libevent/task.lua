@@ -1,7 +1,7 @@
 --- Tasks: straight-line code on the loop.
 --
 -- What waits and what makes it wait is in C; here is what runs a loop for them.
--- @module libevent.task
+-- @within libevent
 
 local core = require "libevent.core"
 local yieldable_require = require "libevent.require"
@@ -162,7 +162,7 @@ end
 -- `event_base:on_error` is set. Tasks that still wait when nothing can wake
 -- them are an error that lists them. What is left then is canceled. While it
 -- runs, `require` may wait.
----@param base? libevent.event_base A new one, closed at the end, if left out.
+---@param base libevent.event_base|nil A new one, closed at the end, if nil.
 ---@param fn function
 ---@param ... any Its arguments.
 ---@return any ... What the function returned.

@@ -1,10 +1,62 @@
-/* Deadlines: a function that must be done in time, with all it waits for. */
+/* What the running task calls: who it is, sleep, and deadlines. */
 
 #include <errno.h>
 
 #include "io/task.h"
 #include "kernel/convert.h"
 #include "kernel/result.h"
+
+/***
+Tells whether the loop of any base runs, so that this is called by a task or a
+callback.
+@function libevent.in_loop
+@return boolean running
+*/
+int l_in_loop(lua_State *L) {
+  lua_pushboolean(L, lev_getstate(L)->loops > 0);
+  return 1;
+}
+
+/***
+Returns the task that runs now.
+@function libevent.running
+@return libevent.task? task nil outside of tasks.
+*/
+int l_running(lua_State *L) {
+  const lev_state *state = lev_getstate(L);
+  if (lev_istask(L, state) && state->running->head.slot != 0)
+    lev_task_push(L, state->running);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+static int sleepk(lua_State *L, int status, lua_KContext ctx) {
+  const lev_object *self = lua_touserdata(L, 1);
+  (void)status, (void)ctx;
+  lev_task_woken(L, self->base);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static const lev_waitkind sleeping = { .what = "sleep", .k = sleepk };
+
+/***
+Waits some time. Only a task can.
+@function libevent.sleep
+@param seconds number From 0, which lets others run, to 1e9.
+@return boolean ok
+*/
+int l_sleep(lua_State *L) {
+  double seconds = lev_checkseconds(L, 1);
+  lev_task *task = lev_task_check(L, lev_getstate(L));
+  lev_wait wait = { .kind = &sleeping,
+                    .timeout = seconds > 0 ? seconds : -1,
+                    .over = seconds <= 0 };
+  lua_settop(L, 0);
+  lev_task_push(L, task);
+  return lev_task_yield(L, task, &wait);
+}
 
 /* What stands on the stack of a call: the message handler, the deadline that
  * holds again afterwards, and the one that held for it. */

@@ -1,0 +1,172 @@
+/* Waiting: into a wait and out of it, in the coroutine of a task. */
+
+#include "kernel/pin.h"
+#include "kernel/task.h"
+
+static const double grace = 1.0; /* seconds for <close> handlers to wait */
+
+/* Interruptions: what a wait raises in a task that is to end. */
+
+lev_outcome lev_task_interruption(lua_State *L, const lev_state *state,
+                                  int index) {
+  index = lua_absindex(L, index);
+  if (!lua_istable(L, index))
+    return LEV_NOTHING;
+  lev_pushat(L, state, LEV_AT_CANCELED);
+  lev_pushat(L, state, LEV_AT_DEADLINE);
+  lev_outcome outcome = lua_rawequal(L, index, -2)   ? LEV_CANCELED
+                        : lua_rawequal(L, index, -1) ? LEV_TIMEDOUT
+                                                     : LEV_NOTHING;
+  lua_pop(L, 2);
+  return outcome;
+}
+
+/* Raises what interrupts the task. */
+static void interrupt(lua_State *L, lev_task *task, double now) {
+  if (task->grace == 0)
+    task->grace = now + grace;
+  lev_pushat(L, task->head.base->state,
+             task->doomed > 0 ? LEV_AT_CANCELED : LEV_AT_DEADLINE);
+  lua_error(L);
+}
+
+lev_task *lev_task_check(lua_State *L, const lev_state *state) {
+  if (!lev_istask(L, state))
+    luaL_error(L, "only a task can wait (see libevent.run and libevent.spawn)");
+  lev_task *task = state->running;
+  if (!task->head.open && !task->head.lingering)
+    luaL_error(L, "attempt to wait in a closed task");
+  if (!lua_isyieldable(L))
+    luaL_error(L, "attempt to wait across a C-call boundary");
+  return task;
+}
+
+int lev_task_busy(lua_State *L, const lev_task *other, const char *what) {
+  lev_task_push(L, other);
+  lua_getiuservalue(L, -1, LEV_UV_NAME);
+  const char *name = lua_tostring(L, -1);
+  return luaL_error(L, "a task waits for this %s already: %s", what,
+                    name != NULL ? name : luaL_tolstring(L, -2, NULL));
+}
+
+static void append(lev_waiters *list, lev_task *task) {
+  task->next = NULL;
+  task->at = list->end;
+  *task->at = task;
+  list->end = &task->next;
+}
+
+/* Takes the task out of the place where it waits. */
+void lev_task_unwait(lev_task *task) {
+  lev_base *base = task->head.base;
+  if (task->at != NULL) {
+    *task->at = task->next;
+    if (task->next != NULL)
+      task->next->at = task->at;
+    else if (task->list != NULL)
+      task->list->end = task->at;
+  }
+  task->at = NULL;
+  task->next = NULL;
+  task->list = NULL;
+  task->object = NULL;
+  if (task->parked)
+    base->parked--;
+  task->parked = false;
+}
+
+void lev_task_interrupt(lua_State *L, lev_task *task) {
+  double now = lev_now();
+  if (task->doomed > 0 || (task->deadline > 0 && now >= task->deadline))
+    interrupt(L, task, now);
+}
+
+/* When the wait must end; 0 for never. Raises if there must be none. */
+static double limit(lua_State *L, lev_task *task, const lev_wait *wait) {
+  bool interrupted = task->doomed > 0 || task->deadline > 0;
+  task->raises = false;
+  if ((wait->timeout < 0 && !interrupted) || wait->kind->shielded)
+    return 0;
+  double now = lev_now();
+  double most = task->deadline;
+  if (task->doomed > 0 || (most > 0 && now >= most)) {
+    if (!task->unwinding || (task->grace > 0 && now >= task->grace))
+      interrupt(L, task, now);
+    if (task->grace == 0)
+      task->grace = now + grace;
+    most = task->grace;
+  }
+  double own = wait->timeout >= 0 ? now + wait->timeout : 0;
+  task->raises = most > 0 && (own == 0 || most <= own);
+  return task->raises ? most : own;
+}
+
+/* Lets the deadline come at 'due' or before: one that comes too early is set
+ * again then, so that a task that waits again and again hardly sets any. */
+static void schedule(lua_State *L, lev_task *task, double due) {
+  double set = lev_deadline_moment(&task->head);
+  task->due = due;
+  if (due == 0) {
+    if (set > 0)
+      lev_deadline_del(&task->head);
+  } else if (set == 0 || set > due) {
+    double now = lev_now();
+    task->due = lev_deadline_add(L, &task->head, 0, due > now ? due - now : 0);
+  }
+}
+
+int lev_task_yield(lua_State *L, lev_task *task, const lev_wait *wait) {
+  lev_base *base = task->head.base;
+  schedule(L, task, limit(L, task, wait));
+  task->kind = wait->kind;
+  task->object = wait->object;
+  task->outcome = LEV_NOTHING;
+  task->state = LEV_WAITING;
+  if (wait->list != NULL) {
+    task->list = wait->list;
+    append(wait->list, task);
+  } else if (wait->place != NULL) {
+    task->at = wait->place;
+    *task->at = task;
+  }
+  if (wait->kind->parked && task->due == 0) {
+    task->parked = true;
+    base->parked++;
+    lev_slots_idle(base);
+  }
+  if (wait->over)
+    lev_task_wake(task, LEV_HAPPENED);
+  return lua_yieldk(L, 0, wait->ctx, wait->kind->k);
+}
+
+/* L was resumed by somebody else: its task is lost. */
+static int intruded(lua_State *L, const lev_base *base) {
+  const lev_state *state = base->state;
+  for (lev_object *o = base->children; base->head.open && o != NULL;
+       o = o->next) {
+    lev_task *task = (lev_task *)o;
+    if (o->type->soon == lev_task_soon && task->co == L &&
+        task->state == LEV_WAITING) {
+      task->lost = true;
+      if (task->kind->left != NULL)
+        task->kind->left(task);
+      lev_task_wake(task, LEV_NOTHING);
+      break;
+    }
+  }
+  lev_pushat(L, state, LEV_AT_RESUMED);
+  return lua_error(L);
+}
+
+lev_outcome lev_task_woken(lua_State *L, lev_base *base) {
+  lev_task *task = base->state->running;
+  if (task == NULL || task->co != L || task->outcome == LEV_NOTHING)
+    intruded(L, base);
+  lev_outcome outcome = task->outcome;
+  task->outcome = LEV_NOTHING;
+  if (task->kind->shielded)
+    return outcome;
+  if (outcome == LEV_CANCELED || (outcome == LEV_TIMEDOUT && task->raises))
+    interrupt(L, task, lev_now());
+  return outcome;
+}

@@ -1,0 +1,99 @@
+local helper = require "spec.helper"
+local libevent = require "libevent"
+
+local run, spawn = helper.run, libevent.spawn
+
+describe("require in a task", function()
+  --- Makes modules of functions for as long as fn runs.
+  local function with(modules, fn)
+    for name, loader in pairs(modules) do
+      package.preload[name] = loader
+    end
+    local ok, err = pcall(fn)
+    for name in pairs(modules) do
+      package.preload[name], package.loaded[name] = nil, nil
+    end
+    assert(ok, err)
+  end
+
+  it("loads a module that waits, once for all", run(function()
+    local loads = 0
+    with({ slow = function(name, extra)
+      loads = loads + 1
+      libevent.sleep(0.002)
+      return { name = name, extra = extra }
+    end }, function()
+      local tasks = {}
+      for i = 1, 5 do
+        tasks[i] = spawn(require, "slow")
+      end
+      local module = tasks[1]:wait()
+      assert.same({ name = "slow", extra = ":preload:" }, module)
+      for _, task in ipairs(tasks) do
+        assert.equal(module, (task:wait()))
+      end
+      assert.equal(module, require "slow")
+      assert.equal(1, loads)
+    end)
+  end))
+
+  it("gives true for a module that returns nothing", run(function()
+    with({ silent = function() end }, function()
+      assert.is_true((require "silent"))
+    end)
+  end))
+
+  it("raises what the module raises, to each that asks", run(function()
+    local loads = 0
+    with({ broken = function()
+      loads = loads + 1
+      libevent.sleep(0)
+      error "at load"
+    end }, function()
+      local one = spawn(pcall, require, "broken")
+      local other = spawn(pcall, require, "broken")
+      for _, task in ipairs { one, other } do
+        local ok, message = task:wait()
+        assert.is_false(ok)
+        assert.matches("at load", message)
+      end
+      assert.equal(2, loads)
+    end)
+  end))
+
+  it("is done by the next where the first is canceled", run(function()
+    local loads = 0
+    with({ slow = function()
+      loads = loads + 1
+      libevent.sleep(loads == 1 and 10 or 0)
+      return loads
+    end }, function()
+      local one, other = spawn(require, "slow"), spawn(require, "slow")
+      libevent.sleep(0)
+      libevent.sleep(0)
+      one:cancel()
+      assert.equal(2, (other:wait()))
+    end)
+  end))
+
+  it("finds a loop", run(function()
+    with({
+      a = function() libevent.sleep(0) return require "b" end,
+      b = function() libevent.sleep(0) return require "a" end,
+    }, function()
+      local ok, message = pcall(require, "a")
+      assert.is_false(ok)
+      assert.matches("loop in the modules", message)
+      local one, other = spawn(pcall, require, "a"), spawn(pcall, require, "b")
+      assert.same({ false, false }, { (one:wait()), (other:wait()) })
+    end)
+  end))
+
+  it("says where it has looked", run(function()
+    local ok, message = pcall(require, "no.such.module")
+    assert.is_false(ok)
+    assert.matches("module 'no.such.module' not found:", message, 1, true)
+    assert.matches("no field package.preload['no.such.module']", message, 1,
+      true)
+  end))
+end)
