@@ -126,10 +126,15 @@ function helper.run(fn)
   end
 end
 
---- Two streams that are connected to each other.
+--- Two streams that are connected to each other, and a value for a <close>
+-- variable that closes both.
 function helper.streams(base, options)
   local one, other = assert(libevent.socketpair())
-  return base:stream(one, options), base:stream(other, options)
+  one, other = base:stream(one, options), base:stream(other, options)
+  return one, other, setmetatable({}, { __close = function()
+    one:close()
+    other:close()
+  end })
 end
 
 --- A bufferevent on one end of a socketpair, and the descriptor of the other.

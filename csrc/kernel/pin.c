@@ -84,6 +84,8 @@ void lev_pin(lua_State *L, lev_object *self, int index) {
 void lev_unpinat(lua_State *L, lev_object *self, int slots) {
   lev_slots *s = &self->base->slots;
   uint32_t slot = self->slot;
+  if (s->cells[slot] != 0)
+    lev_deadline_del(self);
   lua_pushboolean(L, 0);
   lua_rawseti(L, slots, slot);
   s->cells[slot] = s->free;

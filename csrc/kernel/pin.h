@@ -45,7 +45,7 @@ bool lev_slots_push(lua_State *L, const lev_base *base);
  * [-0, +0, m] */
 void lev_pin(lua_State *L, lev_object *self, int index);
 
-/* Lets an object go. [-0, +0, -] */
+/* Lets an object go, and its deadline. [-0, +0, -] */
 void lev_unpin(lua_State *L, lev_object *self);
 
 /* Lets a pinned object go, given the index of the slot array. [-0, +0, -] */

@@ -1,0 +1,290 @@
+-- What holds for every wait: it ends by a cancel, a timeout of its own, a deadline
+-- around it, and the closing of what it waits for, and leaves nothing behind.
+
+local helper = require "spec.helper"
+local libevent = require "libevent"
+local posix = require "spec.posix"
+
+local run = helper.run
+local spawn, sleep = libevent.spawn, libevent.sleep
+
+local ECANCELED, ETIMEDOUT = 125, 110
+local pack = table.pack
+local timed_out = pack(nil, "timed out", ETIMEDOUT)
+local mib = ("x"):rep(1024 * 1024)
+
+--- Each wait: makes what it needs, and returns a function of a timeout that
+-- waits, one that lets it happen, and what can be closed, if anything.
+local waits = {
+  ["task:wait"] = function()
+    local task = spawn(sleep, 100)
+    sleep(0)
+    return function(timeout)
+      return task:wait(timeout)
+    end, function()
+      task:cancel()
+    end
+  end,
+  ["condition:wait"] = function(base)
+    local condition = base:condition()
+    return function(timeout)
+      return condition:wait(timeout)
+    end, function()
+      condition:broadcast()
+    end, condition
+  end,
+  ["event:wait"] = function(base)
+    local event = base:event(-1, "")
+    return function(timeout)
+      return event:wait(timeout)
+    end, function()
+      event:active()
+    end, event
+  end,
+  ["event:wait that persists"] = function(base)
+    local r, w = posix.pipe()
+    local event = base:event(r, "rp")
+    return function(timeout)
+      return event:wait(timeout)
+    end, function()
+      posix.write(w, "x")
+    end, event, function()
+      event:close()
+      posix.close(r)
+      posix.close(w)
+    end
+  end,
+  wait = function()
+    local r, w = posix.pipe()
+    return function(timeout)
+      return libevent.wait(r, "r", timeout)
+    end, function()
+      posix.write(w, "x")
+    end, nil, function()
+      posix.close(r)
+      posix.close(w)
+    end
+  end,
+  ["scope"] = function()
+    return function(timeout)
+      return libevent.timeout(timeout or 100, libevent.scope, function(scope)
+        scope:spawn(sleep, 100)
+      end)
+    end
+  end,
+  ["timeout"] = function()
+    return function(timeout)
+      return libevent.timeout(timeout or 100, sleep, 100)
+    end
+  end,
+}
+
+--- The waits of a stream: what the reader does, and what it reads.
+for name, case in pairs {
+  ["read()"] = { "read", nil, "x" },
+  ["read(n)"] = { "read", 3, "xyz" },
+  ["read 'l'"] = { "read", "l", "x\n" },
+  ["readsome"] = { "readsome", 3, "x" },
+  ["readuntil"] = { "readuntil", "--", "x--", 10 },
+  ["readframe"] = { "readframe", ">s2", "\0\1x", 10 },
+  ["peek"] = { "peek", 1, "x" },
+} do
+  waits["stream:" .. name] = function(base)
+    local one, other = helper.streams(base)
+    return function(timeout)
+      if case[4] then
+        return one[case[1]](one, case[2], case[4], timeout)
+      end
+      return one[case[1]](one, case[2], timeout)
+    end, function()
+      other:write(case[3])
+    end, one, function()
+      one:close()
+      other:close()
+    end
+  end
+end
+
+for _, name in ipairs { "write", "flush" } do
+  waits["stream:" .. name] = function(base)
+    local one, other = helper.streams(base, { linger = 0 })
+    base:timer(function()
+      one:write(mib) -- a callback does not wait
+    end):add(0)
+    sleep(0.001)
+    return function(timeout)
+      if name == "flush" then
+        return one:flush(timeout)
+      end
+      one:timeouts(nil, timeout)
+      return one:write "more"
+    end, function()
+      local left = mib
+      while #left > 0 do
+        left = left:sub(#other:readsome(#left) + 1)
+      end
+    end, one, function()
+      one:close()
+      other:close()
+    end
+  end
+end
+
+waits["stream:relay"] = function(base)
+  local one, other = helper.streams(base)
+  return function(timeout)
+    return one:relay(one, timeout)
+  end, function()
+    other:shutdown()
+  end, one, function()
+    one:close()
+    other:close()
+  end
+end
+
+local names = {}
+for name in pairs(waits) do
+  names[#names + 1] = name
+end
+table.sort(names)
+
+--- A body for `it`: fn(wait, happen, object, base) with each wait in turn.
+local function each(fn)
+  return run(function(base)
+    for _, name in ipairs(names) do
+      local wait, happen, object, finish = waits[name](base)
+      local ok, err = pcall(fn, wait, happen, object, name)
+      assert(ok, name .. ": " .. tostring(err))
+      if finish then
+        finish()
+      elseif object then
+        object:close()
+      end
+      for _, task in ipairs(base:tasks()) do
+        if task ~= libevent.running() and task:waits() == "sleep" then
+          task:cancel()
+        end
+      end
+      sleep(0)
+    end
+  end)
+end
+
+--- Starts a task that waits; it notes what it gets, or is raised in it.
+local function start(wait, ...)
+  local got = {}
+  local task = spawn(function(...)
+    local results = pack(pcall(wait, ...))
+    for i = 1, results.n do
+      got[i] = results[i]
+    end
+    got.n = results.n
+    if not results[1] then
+      error(results[2], 0)
+    end
+  end, ...)
+  sleep(0)
+  sleep(0)
+  return task, got
+end
+
+describe("every wait", function()
+  it("ends by a cancel", each(function(wait)
+    local task, got = start(wait)
+    assert.equal("waiting", task:status())
+    assert.is_true(task:cancel())
+    assert.same(pack(nil, "canceled", ECANCELED), pack(task:wait(10)))
+    assert.equal("canceled", tostring(got[2]))
+  end))
+
+  it("ends by a timeout of its own", each(function(wait)
+    local task, got = start(wait, 0.002)
+    task:wait(10)
+    assert.same(timed_out, pack(table.unpack(got, 2, 4)))
+  end))
+
+  it("ends by a deadline around it", each(function(wait)
+    local task, got = start(libevent.timeout, 0.002, wait, 50)
+    task:wait(10)
+    assert.same(timed_out, pack(table.unpack(got, 2, 4)))
+  end))
+
+  it("ends by the closing of what it waits for", each(function(wait, _, object)
+    if object then
+      local task, got = start(wait)
+      object:close()
+      task:wait(10)
+      assert.same(pack(nil, "closed", ECANCELED),
+        pack(table.unpack(got, 2, 4)))
+    end
+  end))
+
+  it("ends with its task, however that ends", each(function(wait)
+    local task = start(wait)
+    task:close "now"
+    assert.is_true(task:is_closed())
+    local co
+    task = spawn(function()
+      co = coroutine.running()
+      wait()
+    end)
+    sleep(0)
+    sleep(0)
+    if coroutine.status(co) == "suspended" then
+      coroutine.close(co)
+      task:cancel()
+      assert.same(pack(nil, "canceled", ECANCELED), pack(task:wait(10)))
+    end
+  end))
+
+  it("is no value of a foreign resume", each(function(wait)
+    local co
+    local task = spawn(function()
+      co = coroutine.running()
+      wait()
+    end)
+    sleep(0)
+    sleep(0)
+    local failed = spawn(pcall, task.wait, task)
+    sleep(0)
+    assert.is_false((coroutine.resume(co, "x", "y")))
+    assert.is_false((failed:wait(10)))
+    assert.equal("failed", task:status())
+  end))
+
+  it("can be waited again after all of that", each(function(wait, happen)
+    if happen then
+      local task = start(wait)
+      task:cancel()
+      task:wait(10)
+      start(wait, 0.001):wait(10)
+      local again, got = start(wait)
+      assert.equal("waiting", again:status())
+      happen()
+      again:wait(10)
+      assert.is_true(got[1])
+      assert.not_equal("timed out", got[3])
+      assert.not_equal("closed", got[3])
+    end
+  end))
+
+  it("that happens in the turn of a cancel is one or the other",
+    each(function(wait, happen)
+    if happen then
+      local task, got = start(wait)
+      happen()
+      task:cancel()
+      task:wait(10)
+      assert.is_true(got[1] or tostring(got[2]) == "canceled")
+      assert.is_true(got.n ~= nil)
+    end
+  end))
+
+  it("raises where no task is", each(function(wait, happen, _, name)
+    if happen and name ~= "stream:write" and name ~= "stream:relay" then
+      local ok, message = pcall(coroutine.wrap(wait), 10)
+      assert.is_false(ok)
+      assert.matches("only a task can wait", message)
+    end
+  end))
+end)
