@@ -62,11 +62,8 @@ static int l_condition_wait(lua_State *L) {
   double timeout = lev_opttimeout(L, 2);
   lev_task *task = lev_task_check(L, self->head.base->state);
   lua_settop(L, 1);
-  lev_wait wait = { .kind = &waiting,
-                    .list = &self->waiters,
-                    .object = &self->head,
-                    .timeout = timeout };
-  return lev_task_yield(L, task, &wait);
+  task->list = &self->waiters;
+  return lev_task_yield(L, task, &waiting, NULL, &self->head, timeout);
 }
 
 /***

@@ -50,12 +50,11 @@ Waits some time. Only a task can.
 int l_sleep(lua_State *L) {
   double seconds = lev_checkseconds(L, 1);
   lev_task *task = lev_task_check(L, lev_getstate(L));
-  lev_wait wait = { .kind = &sleeping,
-                    .timeout = seconds > 0 ? seconds : -1,
-                    .over = seconds <= 0 };
+  task->over = seconds <= 0;
   lua_settop(L, 0);
   lev_task_push(L, task);
-  return lev_task_yield(L, task, &wait);
+  return lev_task_yield(L, task, &sleeping, NULL, NULL,
+                        seconds > 0 ? seconds : -1);
 }
 
 /* What stands on the stack of a call: the message handler, the deadline that

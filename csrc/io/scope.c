@@ -55,7 +55,7 @@ static int finish(lua_State *L, lev_task *task, lev_scope *scope, bool ok) {
   return lua_error(L);
 }
 
-static int joink(lua_State *L, int status, lua_KContext ok);
+static int joink(lua_State *L, int status, lua_KContext ctx);
 
 static const lev_waitkind joining = {
   .what = "the tasks of its scope",
@@ -68,22 +68,18 @@ static int join(lua_State *L, lev_task *task, bool ok) {
   lev_scope *scope = lua_touserdata(L, LEV_SCOPE);
   if (scope->children == NULL)
     return finish(L, task, scope, ok);
-  lev_wait wait = { .kind = &joining,
-                    .place = &scope->joining,
-                    .object = &scope->head,
-                    .timeout = -1,
-                    .ctx = ok };
-  return lev_task_yield(L, task, &wait);
+  scope->ok = ok;
+  return lev_task_yield(L, task, &joining, &scope->joining, &scope->head, -1);
 }
 
-static int joink(lua_State *L, int status, lua_KContext ok) {
+static int joink(lua_State *L, int status, lua_KContext ctx) {
   lev_scope *scope = lua_touserdata(L, LEV_SCOPE);
-  (void)status;
+  (void)status, (void)ctx;
   if (lev_task_woken(L, scope->head.base) == LEV_CANCELED) {
     scope->cut = true;
     lev_scope_cancelchildren(scope);
   }
-  return join(L, scope->owner, ok != 0);
+  return join(L, scope->owner, scope->ok);
 }
 
 /* The function of the scope has ended. */

@@ -32,10 +32,6 @@ static int await(lua_State *L, lev_stream *self, double timeout) {
   if (self->called || self->sink != NULL)
     return luaL_error(L, "the stream %s",
                       self->called ? "has a read callback" : "is relayed");
-  lev_wait wait = { .kind = &reading,
-                    .place = &self->reader,
-                    .object = &self->head,
-                    .timeout = timeout };
   if (!self->watched) {
     self->reader = task; /* it counts for what is watched */
     bool ok = lev_stream_watch(self);
@@ -43,7 +39,7 @@ static int await(lua_State *L, lev_stream *self, double timeout) {
     if (!ok)
       return lev_failure(L, "read", errno);
   }
-  return lev_task_yield(L, task, &wait);
+  return lev_task_yield(L, task, &reading, &self->reader, &self->head, timeout);
 }
 
 /* Returns what is requested, waits for it, or tells why it will not come. The

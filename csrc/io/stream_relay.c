@@ -144,9 +144,6 @@ int l_stream_relay(lua_State *L) {
     lua_pushboolean(L, 1);
     return 1;
   }
-  lev_wait wait = { .kind = &relaying,
-                    .place = &source->relayer,
-                    .object = &source->head,
-                    .timeout = timeout };
-  return lev_task_yield(L, task, &wait);
+  return lev_task_yield(L, task, &relaying, &source->relayer, &source->head,
+                        timeout);
 }

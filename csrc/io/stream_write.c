@@ -165,12 +165,8 @@ static int await(lua_State *L, lev_stream *self, const lev_waitkind *kind,
   lev_task *task = lev_task_check(L, self->head.base->state);
   if (timeout < 0 && self->timeout[1] > 0)
     timeout = (double)self->timeout[1];
-  lev_wait wait = { .kind = kind,
-                    .place = &self->writer,
-                    .object = &self->head,
-                    .timeout = timeout };
   lua_settop(L, 1);
-  return lev_task_yield(L, task, &wait);
+  return lev_task_yield(L, task, kind, &self->writer, &self->head, timeout);
 }
 
 /* After a method has changed the output of the object at 1. */

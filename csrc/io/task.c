@@ -119,11 +119,8 @@ static int l_task_wait(lua_State *L) {
   lev_task *self = lev_task_check(L, task->head.base->state);
   if (self == task)
     return luaL_error(L, "a task cannot wait for its own end");
-  lev_wait wait = { .kind = &waiting,
-                    .list = &task->waiters,
-                    .object = &task->head,
-                    .timeout = timeout };
-  return lev_task_yield(L, self, &wait);
+  self->list = &task->waiters;
+  return lev_task_yield(L, self, &waiting, NULL, &task->head, timeout);
 }
 
 /***

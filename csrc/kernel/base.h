@@ -6,6 +6,8 @@
 #ifndef LEV_BASE_H
 #define LEV_BASE_H
 
+#include <stdatomic.h>
+
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
@@ -90,6 +92,38 @@ void lev_base_takeback(lua_State *L, struct event_base *ptr);
 
 /* The event_base of an open base at an index, else NULL. [-0, +0, -] */
 struct event_base *lev_base_ptr(lua_State *L, int index);
+
+/* Grows by one in every forked child: see process.c. */
+extern atomic_uint lev_forks;
+
+static inline uint32_t lev_generation(void) {
+  return atomic_load_explicit(&lev_forks, memory_order_relaxed);
+}
+
+/* Whether the base is still the parent's: made before a fork, and not yet
+ * given a backend of its own. */
+static inline bool lev_isforeign(const lev_base *base) {
+  return base->generation != lev_generation();
+}
+
+/* Whether the value at an index is an object of that type: it begins with the
+ * type's address then, which no script can write anywhere. To look at the
+ * metatable would cost ten times as much. [-0, +0, -] */
+static inline bool lev_istype(lua_State *L, int index, const lev_type *type) {
+  const lev_object *self = lua_touserdata(L, index);
+  return self != NULL && lua_rawlen(L, index) == type->size &&
+         self->type == type;
+}
+
+/* Returns argument 1 of a method, an open object of that type. [-0, +0, v] */
+void *lev_selfcheck(lua_State *L, const lev_type *type);
+
+static inline void *lev_self(lua_State *L, const lev_type *type) {
+  lev_object *self = lua_touserdata(L, 1);
+  bool good = lev_istype(L, 1, type) && self->open && self->base != NULL &&
+              self->base->head.open && !lev_isforeign(self->base);
+  return good ? self : lev_selfcheck(L, type);
+}
 
 /* Whether no object may call back any more. [-0, +0, -] */
 static inline bool lev_isidle(const lev_base *base) {

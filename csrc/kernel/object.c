@@ -24,14 +24,7 @@ static void pushmetatable(lua_State *L, const lev_type *type) {
 }
 
 void *lev_test(lua_State *L, int index, const lev_type *type) {
-  void *self = lua_touserdata(L, index);
-  bool same = false;
-  if (self != NULL && lua_getmetatable(L, index)) {
-    pushmetatable(L, type);
-    same = lua_rawequal(L, -1, -2);
-    lua_pop(L, 2);
-  }
-  return same ? self : NULL;
+  return lev_istype(L, index, type) ? lua_touserdata(L, index) : NULL;
 }
 
 /* Every metatable of ours has a field of this key. */
@@ -76,18 +69,8 @@ void *lev_check(lua_State *L, int arg, const lev_type *type) {
   return usable(L, self);
 }
 
-void *lev_self(lua_State *L, const lev_type *type) {
-  lev_object *self = lua_touserdata(L, 1);
-  bool same = false;
-  if (self != NULL && lua_getmetatable(L, 1)) {
-    same = lua_rawequal(L, -1, lua_upvalueindex(1));
-    lua_pop(L, 1);
-  }
-  if (!same) {
-    luaL_typeerror(L, 1, type->name);
-    return NULL;
-  }
-  return usable(L, self);
+void *lev_selfcheck(lua_State *L, const lev_type *type) {
+  return lev_check(L, 1, type);
 }
 
 /* Life: new, open, close. */

@@ -84,10 +84,6 @@ void *lev_new(lua_State *L, int base, const lev_type *type);
  * a constructor. [-0, +0, -] */
 void lev_open(lev_object *self);
 
-/* Returns argument 1 of a method, an open object of the type whose methods the
- * running function belongs to. [-0, +0, v] */
-void *lev_self(lua_State *L, const lev_type *type);
-
 /* Returns any argument as an open object of a type. [-0, +0, v] */
 void *lev_check(lua_State *L, int arg, const lev_type *type);
 

@@ -5,7 +5,6 @@
 #ifndef LEV_PROCESS_H
 #define LEV_PROCESS_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "kernel/base.h"
@@ -13,19 +12,6 @@
 
 /* Installs what libevent keeps for the process; does so once. */
 void lev_process_open(void);
-
-/* Grows by one in every forked child. */
-extern atomic_uint lev_forks;
-
-static inline uint32_t lev_generation(void) {
-  return atomic_load_explicit(&lev_forks, memory_order_relaxed);
-}
-
-/* Whether the base is still the parent's: made before a fork, and not yet
- * given a backend of its own. */
-static inline bool lev_isforeign(const lev_base *base) {
-  return base->generation != lev_generation();
-}
 
 /* Whether libevent's debug mode is on: LIBEVENT_DEBUG_MODE was set when the
  * module was loaded first. */

@@ -197,44 +197,53 @@ static void kill(const lev_frame *f, lev_task *task, int place) {
 
 /* lua_resume has returned. */
 static void returned(const lev_frame *f, lev_task *task, int status, int n) {
-  int index = lua_gettop(f->L);
   if (task->head.slot == 0)
     return; /* closed while it ran */
-  if (status == LUA_YIELD && task->state != LEV_RUNNING)
-    lua_pop(task->co, n);
-  else if (status == LUA_YIELD)
+  if (status == LUA_YIELD && task->state != LEV_RUNNING) {
+    if (n > 0)
+      lua_pop(task->co, n);
+  } else if (status == LUA_YIELD)
     kill(f, task, LEV_AT_YIELDED);
   else if (status == LUA_OK)
     conclude(f, task);
   else {
     lua_xmove(task->co, f->L, 1);
-    fail(f->L, task, index);
+    fail(f->L, task, lua_gettop(f->L) - 1);
     conclude(f, task);
   }
+}
+
+/* Whether there is no coroutine to resume, or none to be resumed; concludes. */
+static bool isvoid(const lev_frame *f, lev_task *task) {
+  if (task->lost) {
+    kill(f, task, LEV_AT_RESUMED);
+    return true;
+  }
+  bool started = task->state != LEV_NEW;
+  if (started ? lua_status(task->co) == LUA_YIELD : task->doomed == 0)
+    return false;
+  task->ending = LEV_WASCANCELED; /* or it went by coroutine.close */
+  conclude(f, task);
+  return true;
 }
 
 /* Runs the task on top of the main stack. */
 static void run(const lev_frame *f, lev_task *task) {
   lev_base *base = task->head.base;
   lev_state *state = base->state;
-  lev_task *outer = state->running;
   int n = 0, nargs = 0;
-  if (task->state == LEV_NEW)
-    nargs = lua_gettop(task->co) - 1;
   base->depth++;
-  if (task->lost) {
-    kill(f, task, LEV_AT_RESUMED);
-  } else if ((task->state == LEV_NEW && task->doomed > 0) ||
-             (task->state != LEV_NEW &&
-              lua_status(task->co) != LUA_YIELD)) { /* coroutine.close */
-    task->ending = LEV_WASCANCELED;
-    conclude(f, task);
-  } else {
+  if (!isvoid(f, task)) {
+    lev_task *outer = state->running;
+    if (task->state == LEV_NEW)
+      nargs = lua_gettop(task->co) - 1;
     task->state = LEV_RUNNING;
     state->running = task;
     int status = lua_resume(task->co, f->L, nargs, &n);
     state->running = outer;
-    returned(f, task, status, n);
+    bool waits = status == LUA_YIELD && task->state == LEV_WAITING && n == 0;
+    if (!waits)
+      returned(f, task, status, n);
   }
   lev_depart(f->L, base);
 }

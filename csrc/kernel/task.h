@@ -8,7 +8,7 @@
  *
  *   lev_task *task = lev_task_check(L, base);      may this coroutine wait?
  *   ...
- *   return lev_task_yield(L, task, &wait);         it waits
+ *   return lev_task_yield(L, task, &kind, ...);      it waits
  *
  *   static int k(lua_State *L, int status, lua_KContext ctx) {
  *     switch (lev_task_woken(L, base)) ...         it was woken: why?
@@ -81,28 +81,17 @@ typedef struct lev_waiters {
   lev_task *first, **end;
 } lev_waiters;
 
-/* One wait that is about to begin. */
-typedef struct lev_wait {
-  const lev_waitkind *kind;
-  lev_task **place;  /* of the only one that may wait; or NULL, then */
-  lev_waiters *list; /* among these; or NULL */
-  lev_object *object;
-  double timeout; /* seconds; negative for none */
-  bool over;      /* it is woken at once, after those that are woken already */
-  lua_KContext ctx;
-} lev_wait;
-
 struct lev_task {
   lev_object head;
   lua_State *co; /* kept by a user value */
   lev_soon soon;
-  lev_task *next, **at;            /* where it waits; NULL where nowhere */
-  lev_waiters *list;               /* if that is a list */
-  const lev_waitkind *kind;        /* of the wait it is in; or NULL */
-  lev_object *object;              /* what it waits for; or NULL */
-  lev_waiters waiters;             /* for its end */
-  lev_scope *home;                 /* the scope it was spawned in; or NULL */
-  lev_scope *scope;                /* the innermost one; kept by a user value */
+  lev_task *next, **at;     /* where it waits; NULL where nowhere */
+  lev_waiters *list;        /* if that is a list; set before the wait begins */
+  const lev_waitkind *kind; /* of the wait it is in; or NULL */
+  lev_object *object;       /* what it waits for; or NULL */
+  lev_waiters waiters;      /* for its end */
+  lev_scope *home;          /* the scope it was spawned in; or NULL */
+  lev_scope *scope;         /* the innermost one; kept by a user value */
   lev_task *sibling, **sibling_at; /* among the children of that */
   double due;                      /* when the wait ends; 0 for never */
   double deadline;                 /* after which waits raise; 0 for never */
@@ -115,6 +104,7 @@ struct lev_task {
   bool unwinding; /* an error is on its way out: <close> handlers run */
   bool observed;  /* somebody was told how it ended */
   bool lost;      /* its coroutine was resumed by another */
+  bool over;      /* the wait that begins now is over at once */
 };
 
 /* Makes a coroutine of the new task on top of the stack: a function and its
@@ -122,28 +112,47 @@ struct lev_task {
  * [-0, +0, m] */
 void lev_task_start(lua_State *L, lev_task *task, int first);
 
-/* Returns the running task; raises unless L is its coroutine and can wait.
- * [-0, +0, v] */
-lev_task *lev_task_check(lua_State *L, const lev_state *state);
-
 /* Whether the coroutine is that of the running task. [-0, +0, -] */
 static inline bool lev_istask(lua_State *L, const lev_state *state) {
   return state->running != NULL && state->running->co == L;
 }
 
+/* Returns the running task; raises unless L is its coroutine and can wait.
+ * [-0, +0, v] */
+lev_task *lev_task_refuse(lua_State *L, const lev_state *state);
+
+static inline lev_task *lev_task_check(lua_State *L, const lev_state *state) {
+  lev_task *task = state->running;
+  return lev_istask(L, state) && task->head.open && lua_isyieldable(L)
+             ? task
+             : lev_task_refuse(L, state);
+}
+
 /* Raises: another task waits already, for what 'what' names. [-0, +0, v] */
 int lev_task_busy(lua_State *L, const lev_task *other, const char *what);
 
-/* Begins to wait: `return lev_task_yield(...)`. Raises if the task was canceled
- * or its deadline is over. [-0, +0, v] */
-int lev_task_yield(lua_State *L, lev_task *task, const lev_wait *wait);
+/* Begins to wait for an object: `return lev_task_yield(...)`. It stands in the
+ * place of the only one that may wait, or in the task's list. A negative timeout
+ * is none. Raises if the task was canceled or its deadline is over.
+ * [-0, +0, v] */
+int lev_task_yield(lua_State *L, lev_task *task, const lev_waitkind *kind,
+                   lev_task **place, lev_object *object, double timeout);
 
 /* Takes a task out of the place where it waits. [-0, +0, -] */
 void lev_task_unwait(lev_task *task);
 
 /* In a continuation: how the wait ended. Raises where the task was canceled.
  * [-0, +0, v] */
-lev_outcome lev_task_woken(lua_State *L, lev_base *base);
+lev_outcome lev_task_outcome(lua_State *L, lev_base *base);
+
+static inline lev_outcome lev_task_woken(lua_State *L, lev_base *base) {
+  lev_task *task = base->state->running;
+  if (task != NULL && task->co == L && task->outcome == LEV_HAPPENED) {
+    task->outcome = LEV_NOTHING;
+    return LEV_HAPPENED;
+  }
+  return lev_task_outcome(L, base);
+}
 
 /* From a C function that libevent has called: resumes a waiting task.
  * [-0, +0, -] */
@@ -206,6 +215,7 @@ struct lev_scope {
   bool canceled;      /* the owner is doomed for that */
   bool failed;        /* a child's error stands in the user values */
   bool cut;           /* a child, or the wait for them, was interrupted */
+  bool ok;            /* its function has not failed */
 };
 
 /* Makes a task a child, and takes it out. [-0, +0, -] */

@@ -30,7 +30,7 @@ static void interrupt(lua_State *L, lev_task *task, double now) {
   lua_error(L);
 }
 
-lev_task *lev_task_check(lua_State *L, const lev_state *state) {
+lev_task *lev_task_refuse(lua_State *L, const lev_state *state) {
   if (!lev_istask(L, state))
     luaL_error(L, "only a task can wait (see libevent.run and libevent.spawn)");
   lev_task *task = state->running;
@@ -69,6 +69,7 @@ void lev_task_unwait(lev_task *task) {
   task->at = NULL;
   task->next = NULL;
   task->list = NULL;
+  task->over = false;
   task->object = NULL;
   if (task->parked)
     base->parked--;
@@ -82,10 +83,11 @@ void lev_task_interrupt(lua_State *L, lev_task *task) {
 }
 
 /* When the wait must end; 0 for never. Raises if there must be none. */
-static double limit(lua_State *L, lev_task *task, const lev_wait *wait) {
+static double limit(lua_State *L, lev_task *task, bool shielded,
+                    double timeout) {
   bool interrupted = task->doomed > 0 || task->deadline > 0;
   task->raises = false;
-  if ((wait->timeout < 0 && !interrupted) || wait->kind->shielded)
+  if ((timeout < 0 && !interrupted) || shielded)
     return 0;
   double now = lev_now();
   double most = task->deadline;
@@ -96,7 +98,7 @@ static double limit(lua_State *L, lev_task *task, const lev_wait *wait) {
       task->grace = now + grace;
     most = task->grace;
   }
-  double own = wait->timeout >= 0 ? now + wait->timeout : 0;
+  double own = timeout >= 0 ? now + timeout : 0;
   task->raises = most > 0 && (own == 0 || most <= own);
   return task->raises ? most : own;
 }
@@ -115,28 +117,32 @@ static void schedule(lua_State *L, lev_task *task, double due) {
   }
 }
 
-int lev_task_yield(lua_State *L, lev_task *task, const lev_wait *wait) {
+int lev_task_yield(lua_State *L, lev_task *task, const lev_waitkind *kind,
+                   lev_task **place, lev_object *object, double timeout) {
   lev_base *base = task->head.base;
-  schedule(L, task, limit(L, task, wait));
-  task->kind = wait->kind;
-  task->object = wait->object;
+  task->due = 0;
+  task->raises = false;
+  if (timeout >= 0 || task->doomed > 0 || task->deadline > 0 ||
+      base->slots.cells[task->head.slot] != 0)
+    schedule(L, task, limit(L, task, kind->shielded, timeout));
+  task->kind = kind;
+  task->object = object;
   task->outcome = LEV_NOTHING;
   task->state = LEV_WAITING;
-  if (wait->list != NULL) {
-    task->list = wait->list;
-    append(wait->list, task);
-  } else if (wait->place != NULL) {
-    task->at = wait->place;
-    *task->at = task;
+  if (task->list != NULL) {
+    append(task->list, task);
+  } else if (place != NULL) {
+    task->at = place;
+    *place = task;
   }
-  if (wait->kind->parked && task->due == 0) {
+  if (kind->parked && task->due == 0) {
     task->parked = true;
     base->parked++;
     lev_slots_idle(base);
   }
-  if (wait->over)
+  if (task->over)
     lev_task_wake(task, LEV_HAPPENED);
-  return lua_yieldk(L, 0, wait->ctx, wait->kind->k);
+  return lua_yieldk(L, 0, 0, kind->k);
 }
 
 /* L was resumed by somebody else: its task is lost. */
@@ -158,7 +164,7 @@ static int intruded(lua_State *L, const lev_base *base) {
   return lua_error(L);
 }
 
-lev_outcome lev_task_woken(lua_State *L, lev_base *base) {
+lev_outcome lev_task_outcome(lua_State *L, lev_base *base) {
   lev_task *task = base->state->running;
   if (task == NULL || task->co != L || task->outcome == LEV_NOTHING)
     intruded(L, base);

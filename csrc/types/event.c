@@ -40,22 +40,16 @@ static bool pending_event(const lev_object *self) {
 
 /* Resumes the task that waits; or, where there is neither a task nor a
  * callback, makes the event idle. One that persists stays pending after a wait:
- * a task that waits again finds it there. */
+ * a task that waits again finds it there. The object may be gone afterwards. */
 static void wake(lev_eventobject *self, short what) {
-  lev_frame f;
-  if (!lev_frame_open(&f, self->head.base))
-    return;
-  lua_rawgeti(f.L, f.handler + 1, self->head.slot); /* lives through it */
-  if (self->waiter == NULL) {
+  lua_State *L = self->head.base->state->main;
+  if (self->waiter == NULL)
     event_del(&self->event);
-  } else {
-    self->happened = what;
+  if (!pending_event(&self->head) && lua_checkstack(L, LUA_MINSTACK))
+    lev_unpin(L, &self->head); /* the coroutine that waits holds it */
+  self->happened = what;
+  if (self->waiter != NULL)
     lev_task_resume(self->waiter, LEV_HAPPENED);
-  }
-  if (self->head.slot != 0 && !pending_event(&self->head))
-    lev_unpinat(f.L, &self->head, f.handler + 1);
-  lua_settop(f.L, f.top);
-  lev_frame_close(&f);
 }
 
 static void on_event(evutil_socket_t fd, short what, void *arg) {
@@ -210,16 +204,12 @@ static int l_event_wait(lua_State *L) {
   lev_task *task = lev_task_check(L, self->head.base->state);
   if (self->waiter != NULL)
     return lev_task_busy(L, self->waiter, "event");
-  lua_settop(L, 1);
-  lev_pin(L, &self->head, 1);
+  if (self->head.slot == 0)
+    lev_pin(L, &self->head, 1);
   errno = 0;
   if (!pending_event(&self->head) && event_add(&self->event, NULL) != 0)
     return done(L, self, -1, "wait");
-  lev_wait wait = { .kind = &waiting,
-                    .place = &self->waiter,
-                    .object = &self->head,
-                    .timeout = timeout };
-  return lev_task_yield(L, task, &wait);
+  return lev_task_yield(L, task, &waiting, &self->waiter, &self->head, timeout);
 }
 
 /***

@@ -17,6 +17,7 @@ A socket nobody takes is closed with its object.
 #include <event2/util.h>
 
 #include "kernel/address.h"
+#include "kernel/base.h"
 #include "kernel/convert.h"
 #include "kernel/descriptor.h"
 #include "kernel/result.h"
