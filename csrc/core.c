@@ -130,6 +130,7 @@ int luaopen_libevent_core(lua_State *L) {
     lev_register(L, -1, types[i]);
   lev_evutil_register(L, -1);
   lev_api_publish(L);
+  lev_stream_publish(L);
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &module_key);
   return 1;

@@ -70,11 +70,24 @@ static int l_stream_new(lua_State *L) {
   return 1;
 }
 
-void lev_stream_settransport(lev_stream *self, const lev_transport *transport,
-                             void *session) {
+static void settransport(lev_object *object, const lev_transport *transport,
+                         void *session) {
+  lev_stream *self = (lev_stream *)object;
   self->transport = transport;
   self->session = session;
   self->greeting = transport->handshake != NULL;
+  self->crossed[0] = self->greeting; /* it may begin by writing */
+}
+
+void lev_stream_publish(lua_State *L) {
+  static const lev_stream_api api = {
+    .version = LEV_STREAM_API_VERSION,
+    .size = sizeof(lev_stream_api),
+    .type = &lev_stream_type,
+    .settransport = settransport,
+  };
+  lua_pushlightuserdata(L, (void *)(uintptr_t)&api);
+  lua_setfield(L, LUA_REGISTRYINDEX, LEV_STREAM_API_KEY);
 }
 
 /***

@@ -219,10 +219,8 @@ void lev_lingering_sent(lev_stream *self);
 void lev_lingering_ended(lev_stream *self);
 void lev_lingering_due(const lev_frame *f, lev_stream *self, int index);
 
-/* Hands a transport in, before anything was read or written. The session is
- * freed with the stream. [-0, +0, -] */
-void lev_stream_settransport(lev_stream *self, const lev_transport *transport,
-                             void *session);
+/* Publishes the lev_stream_api. [-0, +0, m] */
+void lev_stream_publish(lua_State *L);
 
 /* Methods of the other files. */
 int l_stream_read(lua_State *L);

@@ -9,7 +9,7 @@
 static bool wantsinput(const lev_stream *self) {
   if (self->ended || self->greeting)
     return self->greeting && !self->broken;
-  if (self->head.lingering || self->reader != NULL)
+  if (self->head.lingering || self->reader != NULL || self->crossed[1])
     return true;
   if (self->sink != NULL)
     return lev_stream_unsent(self->sink) <=
@@ -34,6 +34,8 @@ bool lev_stream_watch(lev_stream *self) {
     self->head.base->watching += input ? 1 : -1u;
   }
   if (output != self->sending) {
+    if (lev_stream_output(self) == NULL)
+      return false;
     struct event *event = &self->output->event;
     if ((output ? event_add(event, NULL) : event_del(event)) != 0)
       return false;
@@ -148,6 +150,16 @@ static void received(lev_stream *self, size_t n) {
   }
 }
 
+/* Writing goes on where it may have waited for reading. */
+static void flushcrossed(lev_stream *self) {
+  self->crossed[1] = false;
+  lev_stream_flush(self);
+  if (self->writer != NULL && lev_stream_isroom(self->writer))
+    lev_task_wake(self->writer, LEV_HAPPENED);
+  if (self->source != NULL)
+    lev_stream_watch(self->source);
+}
+
 /* Reads once; false if there was nothing. */
 static bool fill(lev_stream *self) {
   lev_base *base = self->head.base;
@@ -158,6 +170,8 @@ static bool fill(lev_stream *self) {
                                     LEV_AREA);
   if (n > 0) {
     received(self, (size_t)n);
+    if (self->crossed[1])
+      flushcrossed(self);
     return true;
   }
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
@@ -166,6 +180,8 @@ static bool fill(lev_stream *self) {
     return false;
   }
   endinput(self, n == 0 ? 0 : errno);
+  if (self->crossed[1])
+    flushcrossed(self);
   if (self->sink != NULL)
     lev_relay_end(self, self->error);
   return true;
@@ -237,14 +253,13 @@ void lev_stream_on_read(evutil_socket_t fd, short what, void *arg) {
   bool greeted = self->greeting;
   if (!greet(self))
     return;
-  if (self->crossed[1] || greeted) {
-    self->crossed[1] = false;
-    lev_stream_flush(self);
-  }
-  if (!wantsinput(self) && !self->ended)
-    lev_stream_watch(self);
-  else if (self->ended || fill(self))
+  if (greeted || self->crossed[1])
+    flushcrossed(self);
+  bool wanted = self->ended || wantsinput(self);
+  if (wanted && (self->ended || fill(self)))
     deliver(self);
+  else
+    lev_stream_watch(self);
 }
 
 void lev_stream_on_write(evutil_socket_t fd, short what, void *arg) {
@@ -254,7 +269,7 @@ void lev_stream_on_write(evutil_socket_t fd, short what, void *arg) {
     return;
   if (self->crossed[0]) {
     self->crossed[0] = false;
-    lev_stream_flush(self);
+    flushcrossed(self);
     if (fill(self))
       deliver(self);
     else

@@ -10,6 +10,8 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "kernel/object.h"
+
 typedef struct lev_transport {
   const char *name;
   /* As recv: how many bytes, 0 at the end, or -1 with errno. */
@@ -30,5 +32,24 @@ typedef struct lev_transport {
 } lev_transport;
 
 extern const lev_transport lev_plain;
+
+/*
+ * How another shared object hands one in: io/stream.c puts one const
+ * lev_stream_api into the registry, as kernel/api.h does with its own.
+ */
+#define LEV_STREAM_API_KEY "libevent.stream.api"
+
+enum { LEV_STREAM_API_VERSION = 1 };
+
+typedef struct lev_stream_api {
+  unsigned version; /* changes when anything below but the end does */
+  size_t size;      /* grows with what is added at the end */
+  const lev_type *type;
+
+  /* For a stream from which nothing was read, and to which nothing was written.
+   * It frees the session when it is closed. [-0, +0, -] */
+  void (*settransport)(lev_object *stream, const lev_transport *transport,
+                       void *session);
+} lev_stream_api;
 
 #endif

@@ -1,9 +1,17 @@
-/* A type that lives in another shared object: libevent.toy counts down, one
- * callback each time its deadline comes. It proves lev_api. */
+/* What lives in another shared object. libevent.toy counts down, one callback
+ * each time its deadline comes: it proves lev_api. scramble puts a transport
+ * under a stream that changes every byte: it proves lev_transport. */
 
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "io/transport.h"
 #include "kernel/api.h"
 
 static const lev_api *api;
+static const lev_stream_api *streams;
 
 typedef struct toy {
   lev_object head;
@@ -69,6 +77,109 @@ static bool pending_toy(const lev_object *self) {
   return api->deadline_pending(self, NULL);
 }
 
+/* Each side sends its key, and gets that of the other; both may be one byte of
+ * many. Now and then a read has to wait for writing, and a write for reading,
+ * as TLS has it. */
+typedef struct scrambler {
+  unsigned char mine, theirs;
+  bool sent, got;
+  unsigned calls;
+  short wants;
+} scrambler;
+
+static ssize_t later(scrambler *s, short wants) {
+  s->wants = wants;
+  errno = EAGAIN;
+  return -1;
+}
+
+static int greet(void *session, int fd) {
+  scrambler *s = session;
+  s->wants = 0;
+  if (!s->sent && send(fd, &s->mine, 1, MSG_NOSIGNAL) != 1)
+    return (int)later(s, EV_WRITE);
+  s->sent = true;
+  ssize_t n = s->got ? 1 : recv(fd, &s->theirs, 1, 0);
+  if (n == 0)
+    errno = EPROTO;
+  s->got = n == 1;
+  return s->got ? 1 : -1;
+}
+
+static ssize_t readscrambled(void *session, int fd, void *to, size_t n) {
+  scrambler *s = session;
+  s->wants = 0;
+  if (++s->calls % 3 == 0)
+    return later(s, EV_WRITE);
+  ssize_t got = recv(fd, to, n, 0);
+  for (ssize_t i = 0; i < got; i++)
+    ((unsigned char *)to)[i] ^= s->theirs;
+  return got;
+}
+
+static ssize_t writescrambled(void *session, int fd, const struct iovec *v,
+                              int n) {
+  unsigned char bytes[1000];
+  scrambler *s = session;
+  size_t length = n > 0 && v[0].iov_len < sizeof bytes ? v[0].iov_len
+                  : n > 0                              ? sizeof bytes
+                                                       : 0;
+  s->wants = 0;
+  if (s->calls % 7 == 3) { /* until something was read */
+    int waiting = 0;
+    char byte;
+    waiting = recv(fd, &byte, 1, MSG_PEEK) == 1;
+    if (waiting)
+      return later(s, EV_READ);
+  }
+  for (size_t i = 0; i < length; i++)
+    bytes[i] = ((const unsigned char *)v[0].iov_base)[i] ^ s->mine;
+  return send(fd, bytes, length, MSG_NOSIGNAL);
+}
+
+static int shutscrambled(void *session, int fd) {
+  (void)session;
+  return shutdown(fd, SHUT_WR);
+}
+
+static short wants(void *session) {
+  return ((scrambler *)session)->wants;
+}
+
+static int sessions; /* that are not freed */
+
+static void forget(void *session) {
+  free(session);
+  sessions--;
+}
+
+static const lev_transport scrambling = {
+  .name = "scramble",
+  .read = readscrambled,
+  .write = writescrambled,
+  .handshake = greet,
+  .shutdown = shutscrambled,
+  .wants = wants,
+  .free = forget,
+};
+
+static int l_scramble(lua_State *L) {
+  lev_object *stream = api->check(L, 1, streams->type);
+  scrambler *s = calloc(1, sizeof *s);
+  if (s == NULL)
+    return luaL_error(L, "not enough memory");
+  s->mine = (unsigned char)api->checkint(L, 2, 0, 255);
+  sessions++;
+  streams->settransport(stream, &scrambling, s);
+  lua_settop(L, 1);
+  return 1;
+}
+
+static int l_sessions(lua_State *L) {
+  lua_pushinteger(L, sessions);
+  return 1;
+}
+
 static const luaL_Reg methods[] = {
   { "start", l_toy_start },
   { "call", l_toy_call },
@@ -100,7 +211,15 @@ int luaopen_spec_toy(lua_State *L) {
   if (api == NULL || api->version != LEV_API_VERSION ||
       api->size < sizeof(lev_api))
     return luaL_error(L, "libevent.core of another version");
+  lua_getfield(L, LUA_REGISTRYINDEX, LEV_STREAM_API_KEY);
+  streams = lua_touserdata(L, -1);
+  if (streams == NULL || streams->version != LEV_STREAM_API_VERSION)
+    return luaL_error(L, "libevent.core of another version");
   lua_newtable(L);
+  lua_pushcfunction(L, l_scramble);
+  lua_setfield(L, -2, "scramble");
+  lua_pushcfunction(L, l_sessions);
+  lua_setfield(L, -2, "sessions");
   api->register_type(L, -1, &lev_toy);
   return 1;
 }
