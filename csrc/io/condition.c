@@ -63,7 +63,7 @@ static int l_condition_wait(lua_State *L) {
   lev_task *task = lev_task_check(L, self->head.base->state);
   lua_settop(L, 1);
   task->list = &self->waiters;
-  return lev_task_yield(L, task, &waiting, NULL, &self->head, timeout);
+  return lev_task_wait(L, task, &waiting, NULL, &self->head, timeout);
 }
 
 /***

@@ -53,34 +53,33 @@ int l_sleep(lua_State *L) {
   task->over = seconds <= 0;
   lua_settop(L, 0);
   lev_task_push(L, task);
-  return lev_task_yield(L, task, &sleeping, NULL, NULL,
-                        seconds > 0 ? seconds : -1);
+  return lev_task_wait(L, task, &sleeping, NULL, NULL,
+                       seconds > 0 ? seconds : -1);
 }
 
 /* What stands on the stack of a call: the message handler, the deadline that
- * holds again afterwards, and the one that held for it. */
-enum { LEV_HANDLER = 1, LEV_OUTER = 2, LEV_OWN = 3 };
+ * holds again afterwards, the one that was set for it, and whether <close>
+ * handlers were running. */
+enum { LEV_HANDLER = 1, LEV_OUTER = 2, LEV_OWN = 3, LEV_WAS = 4 };
 
 static int timeoutk(lua_State *L, int status, lua_KContext ctx) {
   const lev_state *state = lev_getstate(L);
   bool ok = status == LUA_OK || status == LUA_YIELD;
   (void)ctx;
   if (!lev_istask(L, state)) /* in the hands of a foreign resume */
-    return ok ? lua_gettop(L) - LEV_OWN : lua_error(L);
+    return ok ? lua_gettop(L) - LEV_WAS : lua_error(L);
   lev_task *task = state->running;
-  double own = lua_tonumber(L, LEV_OWN);
+  bool ours = !ok && lev_task_interruption(L, state, -1) == LEV_TIMEDOUT &&
+              task->expired == lua_tonumber(L, LEV_OWN);
   task->deadline = lua_tonumber(L, LEV_OUTER);
-  task->unwinding = false;
+  task->unwinding = lua_toboolean(L, LEV_WAS);
+  lev_task_calm(task);
   if (ok)
-    return lua_gettop(L) - LEV_OWN;
-  double now = lev_now();
-  bool ours = lev_task_interruption(L, state, -1) == LEV_TIMEDOUT &&
-              now >= own && (task->deadline == 0 || now < task->deadline);
-  if (!ours)
-    return lua_error(L);
-  if (task->doomed == 0)
-    task->grace = 0;
-  return lev_because(L, "timed out", ETIMEDOUT);
+    return lua_gettop(L) - LEV_WAS;
+  if (ours)
+    return lev_because(L, "timed out", ETIMEDOUT);
+  task->rethrown = true;
+  return lua_error(L);
 }
 
 /***
@@ -102,14 +101,14 @@ int l_timeout(lua_State *L) {
   lev_task *task = lev_task_check(L, lev_getstate(L));
   double outer = task->deadline, own = lev_now() + seconds;
   lua_pushcfunction(L, lev_task_unwind);
-  lua_replace(L, 1);
+  lua_replace(L, LEV_HANDLER);
   lua_pushnumber(L, outer);
-  lua_insert(L, LEV_OUTER);
   lua_pushnumber(L, own);
-  lua_insert(L, LEV_OWN);
+  lua_pushboolean(L, task->unwinding);
+  lua_rotate(L, LEV_OUTER, 3);
   if (outer == 0 || own < outer)
     task->deadline = own;
-  int status = lua_pcallk(L, lua_gettop(L) - LEV_OWN - 1, LUA_MULTRET,
+  int status = lua_pcallk(L, lua_gettop(L) - LEV_WAS - 1, LUA_MULTRET,
                           LEV_HANDLER, 0, timeoutk);
   return timeoutk(L, status, 0);
 }

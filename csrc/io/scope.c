@@ -38,10 +38,10 @@ static int finish(lua_State *L, lev_task *task, lev_scope *scope, bool ok) {
     lev_task_spare(task);
   scope->owner = NULL;
   lev_close(L, &scope->head);
-  task->unwinding = false;
+  task->unwinding = scope->unwinding;
   lev_outcome why =
       ok ? LEV_NOTHING : lev_task_interruption(L, task->head.base->state, -1);
-  if (scope->failed && (ok || why != LEV_NOTHING)) {
+  if (scope->failed && (ok || scope->first || why != LEV_NOTHING)) {
     lua_getiuservalue(L, LEV_SCOPE, LEV_UV_SCOPETRACE);
     lua_getiuservalue(L, LEV_SCOPE, LEV_UV_SCOPEFAILURE);
     return lev_task_raise(L);
@@ -52,6 +52,7 @@ static int finish(lua_State *L, lev_task *task, lev_scope *scope, bool ok) {
     return lua_gettop(L) - LEV_SCOPE;
   if (canceled && why == LEV_CANCELED && task->doomed == 0)
     return lev_because(L, "canceled", ECANCELED);
+  task->rethrown = true;
   return lua_error(L);
 }
 
@@ -69,13 +70,14 @@ static int join(lua_State *L, lev_task *task, bool ok) {
   if (scope->children == NULL)
     return finish(L, task, scope, ok);
   scope->ok = ok;
-  return lev_task_yield(L, task, &joining, &scope->joining, &scope->head, -1);
+  return lev_task_wait(L, task, &joining, &scope->joining, &scope->head, -1);
 }
 
 static int joink(lua_State *L, int status, lua_KContext ctx) {
   lev_scope *scope = lua_touserdata(L, LEV_SCOPE);
   (void)status, (void)ctx;
-  if (lev_task_woken(L, scope->head.base) == LEV_CANCELED) {
+  lev_outcome outcome = lev_task_woken(L, scope->head.base);
+  if (outcome == LEV_CANCELED || scope->owner->doomed > 0) {
     scope->cut = true;
     lev_scope_cancelchildren(scope);
   }
@@ -92,6 +94,7 @@ static int scopek(lua_State *L, int status, lua_KContext ctx) {
     lev_scope_cancelchildren(scope); /* in the hands of a foreign resume */
     return ok ? lua_gettop(L) - LEV_SCOPE : lua_error(L);
   }
+  scope->first = scope->failed;
   if (!ok || state->running->doomed > 0)
     lev_scope_cancelchildren(scope);
   return join(L, state->running, ok);
@@ -118,9 +121,11 @@ static int l_scope(lua_State *L) {
   lua_getiuservalue(L, -1, LEV_UV_BASE);
   lua_replace(L, -2);
   lev_scope *scope = lev_new(L, lua_gettop(L), &lev_scope_type);
+  lev_task_check(L, lev_getstate(L)); /* a finalizer may have closed it */
   scope->owner = task;
   scope->outer = task->scope;
   scope->deadline = task->deadline;
+  scope->unwinding = task->unwinding;
   lua_insert(L, LEV_SCOPE);
   lua_pop(L, 1); /* the base */
   lua_pushvalue(L, LEV_SCOPE);

@@ -39,7 +39,7 @@ static int await(lua_State *L, lev_stream *self, double timeout) {
     if (!ok)
       return lev_failure(L, "read", errno);
   }
-  return lev_task_yield(L, task, &reading, &self->reader, &self->head, timeout);
+  return lev_task_wait(L, task, &reading, &self->reader, &self->head, timeout);
 }
 
 /* Returns what is requested, waits for it, or tells why it will not come. The

@@ -131,6 +131,8 @@ int l_stream_relay(lua_State *L) {
   bool istask = lev_istask(L, source->head.base->state);
   lev_task *task = istask ? lev_task_check(L, source->head.base->state) : NULL;
   luaL_argcheck(L, istask || timeout < 0, 3, "only a task can wait");
+  if (istask)
+    lev_task_prepare(L, task, &relaying, timeout);
   lev_pin(L, &source->head, 1);
   lev_pin(L, &sink->head, 2);
   begin(source, sink);
@@ -144,6 +146,5 @@ int l_stream_relay(lua_State *L) {
     lua_pushboolean(L, 1);
     return 1;
   }
-  return lev_task_yield(L, task, &relaying, &source->relayer, &source->head,
-                        timeout);
+  return lev_task_yield(L, task, &relaying, &source->relayer, &source->head);
 }

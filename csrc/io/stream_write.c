@@ -166,7 +166,7 @@ static int await(lua_State *L, lev_stream *self, const lev_waitkind *kind,
   if (timeout < 0 && self->timeout[1] > 0)
     timeout = (double)self->timeout[1];
   lua_settop(L, 1);
-  return lev_task_yield(L, task, kind, &self->writer, &self->head, timeout);
+  return lev_task_wait(L, task, kind, &self->writer, &self->head, timeout);
 }
 
 /* After a method has changed the output of the object at 1. */

@@ -29,7 +29,7 @@ int lev_task_spawn(lua_State *L) {
     task->deadline = running->deadline;
   lev_task_start(L, task, 3);
   lev_scope_enter(home, task);
-  if (home != NULL && (home->canceled || !home->head.open))
+  if (home != NULL && (home->closing || !home->head.open))
     lev_task_cancel(task);
   return 1;
 }
@@ -45,10 +45,11 @@ and inherits its deadline.
 */
 static int l_task_new(lua_State *L) {
   const lev_base *base = lev_self(L, &lev_event_base);
+  const lev_task *running = base->state->running;
   luaL_checktype(L, 2, LUA_TFUNCTION);
-  if (lev_istask(L, base->state) && base->state->running->head.base == base &&
-      base->state->running->head.slot != 0) {
-    lev_task_push(L, base->state->running);
+  if (running != NULL && running->head.base == base &&
+      running->head.slot != 0) {
+    lev_task_push(L, running);
     lua_getiuservalue(L, -1, LEV_UV_SCOPE);
     lua_replace(L, -2);
   } else {
@@ -62,7 +63,7 @@ static int l_task_new(lua_State *L) {
  * error. */
 static int pushending(lua_State *L, lev_task *task) {
   task->observed = true;
-  int n = 0;
+  int n;
   switch (task->ending) {
   case LEV_FAILED:
     lua_getiuservalue(L, 1, LEV_UV_TRACE);
@@ -73,15 +74,12 @@ static int pushending(lua_State *L, lev_task *task) {
   case LEV_WASTIMEDOUT:
     return lev_because(L, "timed out", ETIMEDOUT);
   default:
-    n = task->co != NULL ? lua_gettop(task->co) : 0;
-    if (n == 0)
-      return 0;
+    n = task->results;
     luaL_checkstack(L, n, "too many results");
-    if (!lua_checkstack(task->co, n))
-      luaL_error(L, "not enough memory");
-    for (int i = 1; i <= n; i++)
-      lua_pushvalue(task->co, i);
-    lua_xmove(task->co, L, n);
+    if (n > 0)
+      lua_getiuservalue(L, 1, LEV_UV_FAILURE);
+    for (int i = 1; n > 1 && i <= n; i++)
+      lua_rawgeti(L, -i, i);
     return n;
   }
 }
@@ -120,7 +118,7 @@ static int l_task_wait(lua_State *L) {
   if (self == task)
     return luaL_error(L, "a task cannot wait for its own end");
   self->list = &task->waiters;
-  return lev_task_yield(L, self, &waiting, NULL, &task->head, timeout);
+  return lev_task_wait(L, self, &waiting, NULL, &task->head, timeout);
 }
 
 /***
@@ -209,7 +207,7 @@ static int l_task_traceback(lua_State *L) {
   if (task->state == LEV_DONE)
     lua_getiuservalue(L, 1, LEV_UV_TRACE);
   else
-    luaL_traceback(L, task->co, NULL, 0);
+    lev_task_traceback(L, task);
   if (!lua_isstring(L, -1))
     lua_pushnil(L);
   return 1;
@@ -223,20 +221,19 @@ Returns where the task is: the line that waits, or where its function begins.
 static int l_task_where(lua_State *L) {
   const lev_task *task = lev_self(L, &lev_task_type);
   lua_State *co = task->state == LEV_DONE ? NULL : task->co;
-  lua_Debug ar;
-  if (co == NULL || !lua_checkstack(co, 2)) {
-    lua_pushnil(L);
-    return 1;
-  }
-  if (task->state == LEV_NEW) {
+  lua_Debug ar = { .currentline = -1, .short_src = "" };
+  if (co != NULL && task->state == LEV_NEW && lua_checkstack(co, 2)) {
     lua_pushvalue(co, 3);
     lua_getinfo(co, ">S", &ar);
     ar.currentline = ar.linedefined;
-  } else {
-    ar.currentline = -1;
+  } else if (co != NULL) {
     for (int level = 0; ar.currentline < 0 && lua_getstack(co, level, &ar);
          level++)
       lua_getinfo(co, "Sl", &ar);
+  }
+  if (ar.short_src[0] == '\0') {
+    lua_pushnil(L);
+    return 1;
   }
   if (ar.currentline > 0)
     lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);

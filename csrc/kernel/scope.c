@@ -23,7 +23,8 @@ void lev_scope_leave(lev_task *task) {
     lev_task_wake(scope->joining, LEV_HAPPENED);
 }
 
-void lev_scope_cancelchildren(const lev_scope *scope) {
+void lev_scope_cancelchildren(lev_scope *scope) {
+  scope->closing = true;
   for (lev_task *task = scope->children; task != NULL; task = task->sibling)
     lev_task_cancel(task);
 }

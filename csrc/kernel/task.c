@@ -14,7 +14,8 @@ void lev_task_push(lua_State *L, const lev_task *task) {
 static void trace(lua_State *L, lev_state *state, lev_task *task) {
   lev_task_push(L, task);
   lua_getiuservalue(L, -1, LEV_UV_FAILURE);
-  bool known = lua_rawequal(L, 1, -1) && !lua_isnil(L, 1);
+  bool known = task->rethrown && lua_rawequal(L, 1, -1);
+  task->rethrown = false;
   lua_pop(L, 1);
   if (!known) {
     lua_pushcfunction(L, lev_handler);
@@ -48,17 +49,32 @@ int lev_task_raise(lua_State *L) {
     lua_pushvalue(L, -2);
     lua_setiuservalue(L, -2, LEV_UV_FAILURE);
     lua_pop(L, 1);
+    state->running->rethrown = true;
   }
   return lua_error(L);
 }
 
 /* The coroutine: the message handler stands at 1, the function and its
- * arguments above it. An error is raised again; its traceback is noted. */
+ * arguments above it. An error is raised again; its traceback is noted. The
+ * results become one value, so that nothing stays on the coroutine's stack,
+ * which scripts could resume. */
 static int bodyk(lua_State *L, int status, lua_KContext ctx) {
+  const lev_state *state = lev_getstate(L);
+  int n = lua_gettop(L) - 1;
   (void)ctx;
+  if (lev_istask(L, state))
+    state->running->rethrown = true;
   if (status != LUA_OK && status != LUA_YIELD)
     return lua_error(L);
-  return lua_gettop(L) - 1;
+  if (lev_istask(L, state))
+    state->running->results = n;
+  if (n <= 1)
+    return n;
+  lua_createtable(L, n, 0);
+  lua_insert(L, 2);
+  while (lua_gettop(L) > 2)
+    lua_rawseti(L, 2, lua_gettop(L) - 2);
+  return 1;
 }
 
 static int body(lua_State *L) {
@@ -107,6 +123,8 @@ static void fail(lua_State *L, lev_task *task, int index) {
   }
   lua_pop(L, 1);
   lev_outcome why = lev_task_interruption(L, task->head.base->state, -1);
+  if (task->doomed == 0 && task->expired == 0) /* it is another task's */
+    why = LEV_NOTHING;
   task->ending = why == LEV_CANCELED   ? LEV_WASCANCELED
                  : why == LEV_TIMEDOUT ? LEV_WASTIMEDOUT
                                        : LEV_FAILED;
@@ -135,8 +153,8 @@ static void failscope(lua_State *L, const lev_task *task, int index) {
 /* The scopes that the task has opened and not ended lose their owner. */
 static void abandon(lev_task *task) {
   for (lev_scope *s = task->scope; s != task->home; s = s->outer) {
-    s->owner = NULL;
     lev_scope_cancelchildren(s);
+    s->owner = NULL;
   }
   task->scope = task->home;
 }
@@ -147,28 +165,35 @@ static void conclude(const lev_frame *f, lev_task *task) {
   task->state = LEV_DONE;
   lev_deadline_del(&task->head);
   abandon(task);
-  task->observed = task->waiters.first != NULL || task->home != NULL;
+  task->observed = task->ending != LEV_FAILED ||
+                   (task->home != NULL && task->home->owner != NULL);
   if (task->home != NULL && task->ending == LEV_FAILED)
     failscope(f->L, task, index);
   if (task->home != NULL && task->ending == LEV_WASTIMEDOUT)
     task->home->cut = true;
   lev_scope_leave(task);
   lev_task_wakeall(&task->waiters, LEV_HAPPENED);
-  if (task->ending != LEV_RETURNED || lua_gettop(task->co) == 0) {
-    task->co = NULL;
-    lua_pushnil(f->L);
-    lua_setiuservalue(f->L, index, LEV_UV_THREAD);
-  }
-  if (task->ending == LEV_FAILED && !task->observed)
+  task->co = NULL;
+  lua_pushnil(f->L);
+  lua_setiuservalue(f->L, index, LEV_UV_THREAD);
+  if (!task->observed) /* told after those who wait have been */
     lev_soon_add(&task->soon, &task->head);
   else
     release(f, task);
 }
 
+void lev_task_traceback(lua_State *L, const lev_task *task) {
+  int collecting = lua_gc(L, LUA_GCISRUNNING);
+  lua_gc(L, LUA_GCSTOP); /* a finalizer could close the coroutine */
+  luaL_traceback(L, task->co, NULL, 0);
+  if (collecting == 1)
+    lua_gc(L, LUA_GCRESTART);
+}
+
 /* Notes where a coroutine is that has yielded where it must not. */
 static int traceco(lua_State *L) {
   const lev_task *task = lua_touserdata(L, 1);
-  luaL_traceback(L, task->co, NULL, 0);
+  lev_task_traceback(L, task);
   lua_setiuservalue(L, 1, LEV_UV_TRACE);
   return 0;
 }
@@ -195,18 +220,33 @@ static void kill(const lev_frame *f, lev_task *task, int place) {
     conclude(f, task);
 }
 
+/* A task that was closed while it ran has failed: nobody waits for it. */
+static void reportlate(const lev_frame *f, lev_task *task, int status) {
+  lev_base *base = task->head.base;
+  lua_xmove(task->co, f->L, 1);
+  if (lev_task_interruption(f->L, base->state, -1) == LEV_NOTHING)
+    lev_report(f->L, base, 0, status);
+}
+
 /* lua_resume has returned. */
 static void returned(const lev_frame *f, lev_task *task, int status, int n) {
-  if (task->head.slot == 0)
-    return; /* closed while it ran */
+  if (task->head.slot == 0) { /* closed while it ran */
+    if (status != LUA_OK && status != LUA_YIELD)
+      reportlate(f, task, status);
+    return;
+  }
   if (status == LUA_YIELD && task->state != LEV_RUNNING) {
     if (n > 0)
       lua_pop(task->co, n);
   } else if (status == LUA_YIELD)
     kill(f, task, LEV_AT_YIELDED);
-  else if (status == LUA_OK)
+  else if (status == LUA_OK) {
+    if (n > 0) {
+      lua_xmove(task->co, f->L, 1);
+      lua_setiuservalue(f->L, -2, LEV_UV_FAILURE);
+    }
     conclude(f, task);
-  else {
+  } else {
     lua_xmove(task->co, f->L, 1);
     fail(f->L, task, lua_gettop(f->L) - 1);
     conclude(f, task);
@@ -315,6 +355,7 @@ void lev_task_soon(lev_object *self) {
 void lev_task_due(const lev_frame *f, lev_object *self) {
   lev_task *task = (lev_task *)self;
   double left = task->due - lev_now();
+  self->base->deadlines.running = NULL; /* only a timer keeps its rate */
   if (task->state == LEV_WAITING && task->due > 0 && left > 0) {
     /* Its own entry has just been taken out, so there is room. */
     lev_deadline_add(f->L, self, lua_gettop(f->L), left);
@@ -343,8 +384,15 @@ void lev_task_doom(lev_task *task) {
 
 void lev_task_spare(lev_task *task) {
   task->doomed--;
-  if (task->doomed == 0)
+  lev_task_calm(task);
+}
+
+void lev_task_calm(lev_task *task) {
+  if (task->doomed == 0 &&
+      (task->deadline == 0 || lev_now() < task->deadline)) {
     task->grace = 0;
+    task->expired = 0;
+  }
 }
 
 bool lev_task_cancel(lev_task *task) {
@@ -364,8 +412,11 @@ bool lev_task_pending(const lev_object *self) {
 }
 
 bool lev_task_linger(lua_State *L, lev_object *self, bool now) {
+  lev_task *task = (lev_task *)self;
   (void)L;
-  return !now && lev_task_cancel((lev_task *)self);
+  if (task->state == LEV_DONE) /* its error is to be told still */
+    return !now && lev_soon_pending(&task->soon);
+  return !now && lev_task_cancel(task);
 }
 
 void lev_task_free(lua_State *L, lev_object *self) {

@@ -8,7 +8,7 @@
  *
  *   lev_task *task = lev_task_check(L, base);      may this coroutine wait?
  *   ...
- *   return lev_task_yield(L, task, &kind, ...);      it waits
+ *   return lev_task_wait(L, task, &kind, ...);       it waits
  *
  *   static int k(lua_State *L, int status, lua_KContext ctx) {
  *     switch (lev_task_woken(L, base)) ...         it was woken: why?
@@ -34,7 +34,8 @@ enum {
   LEV_UV_THREAD = 2,
   LEV_UV_SCOPE = 3, /* the innermost one that it is in */
   LEV_UV_NAME = 4,
-  LEV_UV_FAILURE = 5, /* the error that ends it, or may be about to */
+  LEV_UV_FAILURE = 5, /* the error that ends it, or may be about to; or its
+                         result, or the table of several */
   LEV_UV_TRACE = 6,   /* the traceback of that */
   LEV_TASK_UVS = 6
 };
@@ -58,7 +59,7 @@ typedef enum lev_taskstate {
 
 /* How a task ended. */
 typedef enum lev_ending {
-  LEV_RETURNED, /* its results are what its coroutine's stack holds */
+  LEV_RETURNED,
   LEV_FAILED,
   LEV_WASCANCELED,
   LEV_WASTIMEDOUT
@@ -95,14 +96,17 @@ struct lev_task {
   lev_task *sibling, **sibling_at; /* among the children of that */
   double due;                      /* when the wait ends; 0 for never */
   double deadline;                 /* after which waits raise; 0 for never */
+  double expired;                  /* the deadline that was raised last */
   double grace;    /* until when they may still wait in <close> handlers */
   uint32_t doomed; /* reasons why waits raise: a cancel, canceled scopes */
   uint8_t state, outcome, ending;
+  int results;    /* how many it has returned: see LEV_UV_FAILURE */
   bool raises;    /* 'due' is not of the wait's own timeout */
   bool parked;    /* counted as such */
   bool canceled;  /* by task:cancel */
   bool unwinding; /* an error is on its way out: <close> handlers run */
   bool observed;  /* somebody was told how it ended */
+  bool rethrown;  /* an error that has a traceback is raised again */
   bool lost;      /* its coroutine was resumed by another */
   bool over;      /* the wait that begins now is over at once */
 };
@@ -131,12 +135,20 @@ static inline lev_task *lev_task_check(lua_State *L, const lev_state *state) {
 /* Raises: another task waits already, for what 'what' names. [-0, +0, v] */
 int lev_task_busy(lua_State *L, const lev_task *other, const char *what);
 
-/* Begins to wait for an object: `return lev_task_yield(...)`. It stands in the
- * place of the only one that may wait, or in the task's list. A negative timeout
- * is none. Raises if the task was canceled or its deadline is over.
+/* Gets ready to wait; a negative timeout is none. Raises if the task was
+ * canceled or its deadline is over, so what the wait needs comes after it.
  * [-0, +0, v] */
+void lev_task_prepare(lua_State *L, lev_task *task, const lev_waitkind *kind,
+                      double timeout);
+
+/* Begins to wait for an object: `return lev_task_yield(...)`. The task stands in
+ * the place of the only one that may wait, or in its list. [-0, +0, -] */
 int lev_task_yield(lua_State *L, lev_task *task, const lev_waitkind *kind,
-                   lev_task **place, lev_object *object, double timeout);
+                   lev_task **place, lev_object *object);
+
+/* Both. */
+int lev_task_wait(lua_State *L, lev_task *task, const lev_waitkind *kind,
+                  lev_task **place, lev_object *object, double timeout);
 
 /* Takes a task out of the place where it waits. [-0, +0, -] */
 void lev_task_unwait(lev_task *task);
@@ -164,9 +176,11 @@ void lev_task_wake(lev_task *task, lev_outcome outcome);
 /* Wakes all. [-0, +0, -] */
 void lev_task_wakeall(lev_waiters *list, lev_outcome outcome);
 
-/* Adds a reason why waits raise, or takes one away. [-0, +0, -] */
+/* Adds a reason why waits raise, or takes one away; or notes that there may be
+ * none any more. [-0, +0, -] */
 void lev_task_doom(lev_task *task);
 void lev_task_spare(lev_task *task);
+void lev_task_calm(lev_task *task);
 
 /* Cancels a task; false if it is done. [-0, +0, -] */
 bool lev_task_cancel(lev_task *task);
@@ -187,6 +201,9 @@ int lev_task_unwind(lua_State *L);
 /* Raises the error on top of the stack, which came from another task; its
  * traceback is below it. [-2, +0, v] */
 int lev_task_raise(lua_State *L);
+
+/* Pushes the traceback of a task that has not ended. [-0, +1, m] */
+void lev_task_traceback(lua_State *L, const lev_task *task);
 
 /* Pushes the task itself, which is pinned. [-0, +1, -] */
 void lev_task_push(lua_State *L, const lev_task *task);
@@ -213,9 +230,12 @@ struct lev_scope {
   lev_task *joining;  /* the owner, when it waits for them */
   double deadline;    /* its owner's, when it was opened */
   bool canceled;      /* the owner is doomed for that */
+  bool closing;       /* no child is to run any more */
   bool failed;        /* a child's error stands in the user values */
+  bool first;         /* it had failed before the function did */
   bool cut;           /* a child, or the wait for them, was interrupted */
-  bool ok;            /* its function has not failed */
+  bool ok;            /* the function has not failed */
+  bool unwinding;     /* the owner was, when it was opened */
 };
 
 /* Makes a task a child, and takes it out. [-0, +0, -] */
@@ -223,7 +243,7 @@ void lev_scope_enter(lev_scope *scope, lev_task *task);
 void lev_scope_leave(lev_task *task);
 
 /* Cancels the children, or the owner too. [-0, +0, -] */
-void lev_scope_cancelchildren(const lev_scope *scope);
+void lev_scope_cancelchildren(lev_scope *scope);
 void lev_scope_cancel(lev_scope *scope);
 
 #endif

@@ -25,6 +25,7 @@ lev_outcome lev_task_interruption(lua_State *L, const lev_state *state,
 static void interrupt(lua_State *L, lev_task *task, double now) {
   if (task->grace == 0)
     task->grace = now + grace;
+  task->expired = task->doomed > 0 ? 0 : task->deadline;
   lev_pushat(L, task->head.base->state,
              task->doomed > 0 ? LEV_AT_CANCELED : LEV_AT_DEADLINE);
   lua_error(L);
@@ -117,17 +118,23 @@ static void schedule(lua_State *L, lev_task *task, double due) {
   }
 }
 
-int lev_task_yield(lua_State *L, lev_task *task, const lev_waitkind *kind,
-                   lev_task **place, lev_object *object, double timeout) {
-  lev_base *base = task->head.base;
+void lev_task_prepare(lua_State *L, lev_task *task, const lev_waitkind *kind,
+                      double timeout) {
+  const lev_base *base = task->head.base;
   task->due = 0;
   task->raises = false;
   if (timeout >= 0 || task->doomed > 0 || task->deadline > 0 ||
       base->slots.cells[task->head.slot] != 0)
     schedule(L, task, limit(L, task, kind->shielded, timeout));
+}
+
+int lev_task_yield(lua_State *L, lev_task *task, const lev_waitkind *kind,
+                   lev_task **place, lev_object *object) {
+  lev_base *base = task->head.base;
   task->kind = kind;
   task->object = object;
   task->outcome = LEV_NOTHING;
+  task->rethrown = false;
   task->state = LEV_WAITING;
   if (task->list != NULL) {
     append(task->list, task);
@@ -145,20 +152,41 @@ int lev_task_yield(lua_State *L, lev_task *task, const lev_waitkind *kind,
   return lua_yieldk(L, 0, 0, kind->k);
 }
 
-/* L was resumed by somebody else: its task is lost. */
-static int intruded(lua_State *L, const lev_base *base) {
-  const lev_state *state = base->state;
+int lev_task_wait(lua_State *L, lev_task *task, const lev_waitkind *kind,
+                  lev_task **place, lev_object *object, double timeout) {
+  lev_task_prepare(L, task, kind, timeout);
+  return lev_task_yield(L, task, kind, place, object);
+}
+
+/* The task of a base whose coroutine is L, if it is in a wait. */
+static lev_task *find(lua_State *L, const lev_base *base) {
   for (lev_object *o = base->children; base->head.open && o != NULL;
        o = o->next) {
     lev_task *task = (lev_task *)o;
     if (o->type->soon == lev_task_soon && task->co == L &&
-        task->state == LEV_WAITING) {
-      task->lost = true;
-      if (task->kind->left != NULL)
-        task->kind->left(task);
-      lev_task_wake(task, LEV_NOTHING);
-      break;
+        (task->state == LEV_WAITING || task->state == LEV_READY))
+      return task;
+  }
+  return NULL;
+}
+
+/* L was resumed by somebody else: its task is lost. */
+static int intruded(lua_State *L, const lev_state *state) {
+  lev_task *task = NULL;
+  for (uint32_t id = LEV_AT_BASES + 1; task == NULL && id <= state->last_id;
+       id++) {
+    if (lev_pushat(L, state, id) == LUA_TTABLE) {
+      lua_rawgeti(L, -1, LEV_SLOT_BASE);
+      task = find(L, lua_touserdata(L, -1));
+      lua_pop(L, 1);
     }
+    lua_pop(L, 1);
+  }
+  if (task != NULL) {
+    task->lost = true;
+    if (task->state == LEV_WAITING && task->kind->left != NULL)
+      task->kind->left(task);
+    lev_task_wake(task, LEV_NOTHING);
   }
   lev_pushat(L, state, LEV_AT_RESUMED);
   return lua_error(L);
@@ -167,7 +195,7 @@ static int intruded(lua_State *L, const lev_base *base) {
 lev_outcome lev_task_outcome(lua_State *L, lev_base *base) {
   lev_task *task = base->state->running;
   if (task == NULL || task->co != L || task->outcome == LEV_NOTHING)
-    intruded(L, base);
+    intruded(L, base->state);
   lev_outcome outcome = task->outcome;
   task->outcome = LEV_NOTHING;
   if (task->kind->shielded)

@@ -23,6 +23,7 @@ typedef struct lev_eventobject {
   lev_task *waiter; /* in event:wait; or NULL */
   short happened;   /* for that */
   bool calls;       /* there is a callback */
+  bool borrowed;    /* it is pending only for who waits */
 } lev_eventobject;
 
 enum {
@@ -55,7 +56,7 @@ static void wake(lev_eventobject *self, short what) {
 static void on_event(evutil_socket_t fd, short what, void *arg) {
   lev_eventobject *self = arg;
   (void)fd;
-  if (self->calls && self->waiter == NULL)
+  if (self->calls && self->waiter == NULL && !self->borrowed)
     lev_callwhat(&self->head, LEV_UV_CALLBACK, what);
   else
     wake(self, what);
@@ -151,6 +152,7 @@ static int l_event_add(lua_State *L) {
     luaL_argcheck(L, tv.tv_sec > 0 || tv.tv_usec > 0, 2,
                   "the timeout of a persistent event must not be 0");
   lev_pin(L, &self->head, 1);
+  self->borrowed = false;
   errno = 0;
   return done(L, self, event_add(&self->event, timeout), "event_add");
 }
@@ -176,7 +178,7 @@ static int waitk(lua_State *L, int status, lua_KContext ctx) {
 static void left(lev_task *task) {
   lev_eventobject *self = (lev_eventobject *)task->object;
   lua_State *L = self->head.base->state->main;
-  if (!self->calls)
+  if (!self->calls || self->borrowed)
     event_del(&self->event);
   if (lua_checkstack(L, LUA_MINSTACK))
     lev_unpinidle(L, &self->head);
@@ -204,12 +206,16 @@ static int l_event_wait(lua_State *L) {
   lev_task *task = lev_task_check(L, self->head.base->state);
   if (self->waiter != NULL)
     return lev_task_busy(L, self->waiter, "event");
+  lev_task_prepare(L, task, &waiting, timeout);
   if (self->head.slot == 0)
     lev_pin(L, &self->head, 1);
   errno = 0;
-  if (!pending_event(&self->head) && event_add(&self->event, NULL) != 0)
-    return done(L, self, -1, "wait");
-  return lev_task_yield(L, task, &waiting, &self->waiter, &self->head, timeout);
+  if (!pending_event(&self->head)) {
+    self->borrowed = true;
+    if (event_add(&self->event, NULL) != 0)
+      return done(L, self, -1, "wait");
+  }
+  return lev_task_yield(L, task, &waiting, &self->waiter, &self->head);
 }
 
 /***
@@ -277,6 +283,7 @@ static int l_event_active(lua_State *L) {
     luaL_argcheck(L, what != 0, 2, "at least one letter expected");
   }
   lev_pin(L, &self->head, 1);
+  self->borrowed = self->borrowed && self->waiter != NULL;
   event_active(&self->event, what, 1);
   lua_pushboolean(L, 1);
   return 1;

@@ -4,34 +4,18 @@
 
 local core = require "libevent.core"
 
---- What is being loaded, by name: who loads it, and a condition for the end.
+--- The tasks that load a module, by its name.
 local loading = {}
 
---- What a task waits for, by task.
-local waiting = {}
+--- The one that a task waits for.
+local waiting = setmetatable({}, { __mode = "k" })
 
 --- Whether a task can only go on after the one that runs.
-local function needs(running, job)
-  while job do
-    if job.task == running then
-      return true
-    end
-    job = waiting[job.task]
+local function needs(running, loader)
+  while loader and loader ~= running do
+    loader = waiting[loader]
   end
-  return false
-end
-
-local function wait_for(running, job, name)
-  if needs(running, job) then
-    error(("loop in the modules that '%s' requires"):format(name), 3)
-  end
-  waiting[running] = job
-  local _ <close> = setmetatable({}, {
-    __close = function()
-      waiting[running] = nil
-    end,
-  })
-  job.done:wait()
+  return loader ~= nil
 end
 
 --- Finds a module as `require` does; returns its loader and what that is told.
@@ -45,20 +29,10 @@ local function find(name)
       messages[#messages + 1] = loader
     end
   end
-  error(("module '%s' not found:%s"):format(name, table.concat(messages)), 3)
+  error(("module '%s' not found:%s"):format(name, table.concat(messages)), 0)
 end
 
-local function load(running, name)
-  local job <close> = setmetatable({
-    task = running,
-    done = running:base():condition(),
-  }, {
-    __close = function(self)
-      loading[name] = nil
-      self.done:close()
-    end,
-  })
-  loading[name] = job
+local function load(name)
   local loader, extra = find(name)
   local value = loader(name, extra)
   if value ~= nil then
@@ -69,6 +43,39 @@ local function load(running, name)
   return package.loaded[name], extra
 end
 
+--- Returns what has become of a loader: what `pcall` gave, or nothing if it was
+-- canceled.
+local function outcome(running, name, loader)
+  if needs(running, loader) then
+    return false, ("loop in the modules that '%s' requires"):format(name)
+  end
+  waiting[running] = loader
+  local result = table.pack(loader:wait())
+  waiting[running] = nil
+  if result[1] ~= nil then
+    return table.unpack(result, 1, result.n)
+  end
+end
+
+--- Loads a module in a task of its own, so that who requires it first may be
+-- canceled and the others still get it.
+local function load_once(running, name)
+  local loader = loading[name]
+  if not loader or loader:is_closed() or loader:base():is_closed() then
+    loader = running:base():task(pcall, load, name)
+    loader:name("require " .. name)
+    loading[name] = loader
+  end
+  local ok, value, extra = outcome(running, name, loader)
+  if loading[name] == loader then
+    loading[name] = nil
+  end
+  if ok == false then
+    error(value, 0)
+  end
+  return ok, value, extra
+end
+
 --- Returns a function that does in tasks what the given one does elsewhere.
 ---@param original fun(name: string): any, any
 ---@return fun(name: string): any, any
@@ -76,11 +83,10 @@ return function(original)
   return function(name)
     local running = core.running()
     while running and package.loaded[name] == nil do
-      local job = loading[name]
-      if not job then
-        return load(running, name)
+      local ok, value, extra = load_once(running, name)
+      if ok then
+        return value, extra
       end
-      wait_for(running, job, name)
     end
     return original(name)
   end

@@ -128,7 +128,7 @@ local function installed(base)
   rawset(_G, "require", yieldable_require(outer_require))
   return setmetatable({}, {
     __close = function()
-      current = nil
+      current, watcher = nil, nil
       rawset(_G, "require", outer_require)
     end,
   })
@@ -138,11 +138,11 @@ end
 -- the error.
 local function drive(base, main)
   local looped, why = pcall(base.loop, base)
-  if base:is_closed() then
-    return looped, why
-  elseif not looped then
-    last_traceback = base:traceback()
+  if not looped then
+    last_traceback = not base:is_closed() and base:traceback() or nil
     return false, why
+  elseif base:is_closed() or main:is_closed() then
+    return true
   elseif main:status() == "failed" then
     last_traceback = main:traceback()
     return pcall(main.wait, main)
@@ -173,18 +173,18 @@ function task.run(base, fn, ...)
     local own <close> = assert(core.event_base())
     return task.run(own, base, fn, ...)
   end
+  base = base or error("bad argument #1 to 'run' (function expected)", 2)
   local main = base:task(fn, ...)
-  main:name(main:name() or "main")
+  main:name "main"
   watcher = base:task(watch_over, main, base)
   local _ <close> = installed(base)
   local ok, err = drive(base, main)
   local cleared, late = clear(base)
-  watcher = nil
   if not ok then
     error(err, 0)
   elseif not cleared then
     error(late, 0)
-  elseif not base:is_closed() then
+  elseif not main:is_closed() then
     return main:wait()
   end
 end
