@@ -1,7 +1,7 @@
 -- Measures this module beside C's libevent and, where installed, its peers; it
 -- prints tables. `make bench` builds what it needs and runs it:
 --
---   make bench [BENCH="timers dispatch"]
+--   make bench [BENCH="echo timers dispatch"]
 --              [ROUNDS=5] [SECS=0.7]
 --
 -- Each figure is a median over the rounds. Each ratio is against C's libevent
@@ -13,10 +13,11 @@ local measure = require "bench.measure"
 local programs = require "bench.programs"
 
 local questions = {
+  echo = require "bench.echo",
   timers = programs.timers,
   dispatch = programs.dispatch,
 }
-local order = { "timers", "dispatch" }
+local order = { "echo", "timers", "dispatch" }
 
 local asked = #arg > 0 and arg or order
 for _, name in ipairs(asked) do
