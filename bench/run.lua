@@ -1,7 +1,7 @@
 -- Measures this module beside C's libevent and, where installed, its peers; it
 -- prints tables. `make bench` builds what it needs and runs it:
 --
---   make bench [BENCH="echo timers dispatch"]
+--   make bench [BENCH="echo idle syscalls timers dispatch"]
 --              [ROUNDS=5] [SECS=0.7]
 --
 -- Each figure is a median over the rounds. Each ratio is against C's libevent
@@ -14,10 +14,12 @@ local programs = require "bench.programs"
 
 local questions = {
   echo = require "bench.echo",
+  idle = require "bench.idle",
+  syscalls = require "bench.syscalls",
   timers = programs.timers,
   dispatch = programs.dispatch,
 }
-local order = { "echo", "timers", "dispatch" }
+local order = { "echo", "idle", "syscalls", "timers", "dispatch" }
 
 local asked = #arg > 0 and arg or order
 for _, name in ipairs(asked) do
