@@ -1,7 +1,7 @@
 -- Measures this module beside C's libevent and, where installed, its peers; it
 -- prints tables. `make bench` builds what it needs and runs it:
 --
---   make bench [BENCH="echo idle syscalls timers dispatch"]
+--   make bench [BENCH="echo idle syscalls timers dispatch load"]
 --              [ROUNDS=5] [SECS=0.7]
 --
 -- Each figure is a median over the rounds. Each ratio is against C's libevent
@@ -18,8 +18,9 @@ local questions = {
   syscalls = require "bench.syscalls",
   timers = programs.timers,
   dispatch = programs.dispatch,
+  load = require "bench.load",
 }
-local order = { "echo", "idle", "syscalls", "timers", "dispatch" }
+local order = { "echo", "idle", "syscalls", "timers", "dispatch", "load" }
 
 local asked = #arg > 0 and arg or order
 for _, name in ipairs(asked) do
