@@ -1,7 +1,7 @@
 -- Measures this module beside C's libevent and, where installed, its peers; it
 -- prints tables. `make bench` builds what it needs and runs it:
 --
---   make bench [BENCH="echo idle syscalls timers dispatch load"]
+--   make bench [BENCH="echo idle syscalls timers dispatch load instructions"]
 --              [ROUNDS=5] [SECS=0.7]
 --
 -- Each figure is a median over the rounds. Each ratio is against C's libevent
@@ -19,8 +19,10 @@ local questions = {
   timers = programs.timers,
   dispatch = programs.dispatch,
   load = require "bench.load",
+  instructions = require "bench.instructions",
 }
-local order = { "echo", "idle", "syscalls", "timers", "dispatch", "load" }
+local order = { "echo", "idle", "syscalls", "timers", "dispatch", "load",
+  "instructions" }
 
 local asked = #arg > 0 and arg or order
 for _, name in ipairs(asked) do
