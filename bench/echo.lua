@@ -3,8 +3,9 @@
 --
 --   make bench BENCH=echo [ROUNDS=5] [SECS=0.7]
 --
--- The rate has a ceiling where the client has as much to do as the server; the
--- server's own processor time has none.
+-- The rate has a ceiling where the client has as much to do as the server, and
+-- drops where other programs take a part of the client's core, which is then
+-- said below the table. The server's own processor time has no such limits.
 
 local measure = require "bench.measure"
 local servers = require "bench.servers"
@@ -28,6 +29,19 @@ local function visit(server, options)
   return numbers
 end
 
+--- Says so when the client, which never sleeps, did not have its core.
+local function warn(rows)
+  local shares = {}
+  for i, row in ipairs(rows) do
+    shares[i] = row.value.share
+  end
+  local share = measure.median(shares)
+  if share and share < 0.95 then
+    print(("\nThe machine was busy: the client had %.0f %% of its core.")
+      :format(share * 100))
+  end
+end
+
 return function()
   for _, workload in ipairs(workloads) do
     local title, options = table.unpack(workload)
@@ -41,5 +55,6 @@ return function()
         measure.cell(row.ratio.rate), measure.cell(row.value.cpu),
         measure.cell(row.ratio.cpu))
     end
+    warn(rows)
   end
 end

@@ -2,7 +2,7 @@
  *
  *   load port                   prints a port that is free
  *   load echo PORT OPTION...    sends, reads what comes back, prints one line:
- *                               "messages N seconds S rate N cpu US"
+ *                               "messages N rate N cpu US share S"
  *   load idle PORT OPTION...    opens connections, each of which echoes one
  *                               message, prints "ready" and holds them
  *
@@ -10,7 +10,8 @@
  *   -m N   bytes in a message    -w S    seconds before them
  *   -d N   messages in flight    -n N    ends after so many messages instead
  *   -s PID the server, whose processor time per message is `cpu`
- *   -b     never sleeps: to wake a client would be part of the server's cost
+ *   -b     never sleeps: to wake a client would be part of the server's cost;
+ *          `share` is the part of its core that the client then has had
  *   -V     checks every byte
  *
  * A connection that is lost ends it with an error.
@@ -41,7 +42,7 @@ typedef struct connection {
 } connection;
 
 typedef struct sample {
-  double time, cpu;
+  double time, cpu, own;
   uint64_t messages;
 } sample;
 
@@ -72,7 +73,9 @@ static double seconds_of(clockid_t clock) {
 /* The clock of a process counts all its threads, in nanoseconds. */
 static sample take(void) {
   clockid_t clock;
-  sample now = { seconds_of(CLOCK_MONOTONIC), 0, messages };
+  sample now = { .time = seconds_of(CLOCK_MONOTONIC),
+                 .own = seconds_of(CLOCK_PROCESS_CPUTIME_ID),
+                 .messages = messages };
   if (option.server != 0 && clock_getcpuclockid(option.server, &clock) == 0)
     now.cpu = seconds_of(clock);
   return now;
@@ -185,8 +188,8 @@ static void echo(connection *connections) {
     fprintf(stderr, "load: nothing came back\n");
     exit(1);
   }
-  printf("messages %.0f seconds %.3f rate %.1f cpu %.4f\n", done, time,
-         done / time, (last.cpu - first.cpu) * 1e6 / done);
+  printf("messages %.0f rate %.1f cpu %.4f share %.3f\n", done, done / time,
+         (last.cpu - first.cpu) * 1e6 / done, (last.own - first.own) / time);
 }
 
 /* One after the other: a server that cannot follow makes the next one wait. */
