@@ -54,7 +54,7 @@ SPEC_MODULES = $(BUILD)/spec/posix.so $(BUILD)/spec/toy.so
 SPEC_HOSTS = $(addprefix $(BUILD)/spec/,two_states host_loop memory)
 DOC_FILES = $(sort $(CORE_SOURCES) $(LUA_SOURCES))
 DOCUMENTED = LUA_PATH='./?.lua;;' $(LUA)
-BENCH = $(addprefix $(BUILD)/bench/,measure timers dispatch)
+BENCH_PROGRAMS = $(patsubst bench/c/%.c,$(BUILD)/bench/%,$(wildcard bench/c/*.c))
 BUSTED = $(LUA) $(shell command -v busted) $(BUSTED_FLAGS)
 SUITE ?= spec
 
@@ -85,7 +85,7 @@ $(BUILD)/flags: FORCE
 	@echo '$(CC) $(CFLAGS) $(FLAGS) $(LINK)' | cmp -s - $@ || \
 	  echo '$(CC) $(CFLAGS) $(FLAGS) $(LINK)' > $@
 
--include $(CORE_OBJECTS:.o=.d) $(wildcard $(BUILD)/spec/*.d)
+-include $(CORE_OBJECTS:.o=.d) $(wildcard $(BUILD)/spec/*.d $(BUILD)/bench/*.d)
 
 install: all ## installs into PREFIX (/usr/local), below DESTDIR
 	@mkdir -p '$(DESTDIR)$(INST_LIBDIR)/libevent'
@@ -165,8 +165,8 @@ documented:
 
 lint: all format-check floors exports documented ## luacheck, clang-tidy, cppcheck, floors, exports
 	@luacheck -q $(LUA_FILES)
-	$(MAKE) --no-print-directory BUILD=build/gcc CC=gcc CFLAGS='-O2 -Werror' all build-specs
-	$(MAKE) --no-print-directory BUILD=build/clang CC=$(CLANG) CFLAGS='-O2 -Werror' all build-specs
+	$(MAKE) --no-print-directory BUILD=build/gcc CC=gcc CFLAGS='-O2 -Werror' all build-specs build-bench
+	$(MAKE) --no-print-directory BUILD=build/clang CC=$(CLANG) CFLAGS='-O2 -Werror' all build-specs build-bench
 	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --error-exitcode=1 --inline-suppr --suppress=missingIncludeSystem -Icsrc csrc
 	@$(CLANG)-tidy --quiet $(CORE_SOURCES) -- $(filter-out -f%,$(FLAGS)) 2>$(BUILD)/tidy.txt || { cat $(BUILD)/tidy.txt; false; }
 
@@ -202,12 +202,14 @@ rock: ## installs the rock into build/rock and runs examples with it
 	  $(LUA) '$(CURDIR)/examples/timer.lua' 3 0.01 && \
 	  sh '$(CURDIR)/examples/demo.sh' '$(LUA)'
 
-bench: all $(BENCH) $(BUILD)/spec/posix.so ## measures against C libevent, side by side
-	$(LUA) bench/run.lua $(BUILD) $(ROUNDS)
+bench: all build-bench $(BUILD)/spec/posix.so ## measures beside C libevent and others: BENCH=echo ROUNDS=5 SECS=0.7
+	@BUILD='$(BUILD)' ROUNDS='$(ROUNDS)' SECS='$(SECS)' $(LUA) bench/run.lua $(BENCH)
+
+build-bench: $(BENCH_PROGRAMS)
 
 $(BUILD)/bench/%: bench/c/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(call QUIET,CC)$(CC) $(CFLAGS) $(filter-out -fPIC,$(FLAGS)) -o $@ $< $(EVENT_LIBS)
+	$(call QUIET,CC)$(CC) $(CFLAGS) $(filter-out -fPIC,$(FLAGS)) -MMD -MP -o $@ $< $(EVENT_LIBS)
 
 clean: ## removes build/
 	rm -rf build
@@ -216,6 +218,6 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
 
 FORCE:
-.PHONY: all install uninstall env deps demo test specs build-specs stress sanitize \
+.PHONY: all install uninstall env deps demo test specs build-specs build-bench stress sanitize \
   fuzz memory coverage format format-check lint floors exports documented docs types check \
   rock bench clean help FORCE

@@ -31,12 +31,16 @@ int main(int argc, char **argv) {
   if (argc < 3)
     return 2;
   long n = left = atol(argv[2]);
-  base = event_base_new();
+  int ready = strcmp(argv[1], "ready") == 0;
+  int active = strcmp(argv[1], "active") == 0;
   again = strcmp(argv[1], "again") == 0;
+  if (!ready && !active && !again)
+    return 2;
+  base = event_base_new();
   if (again) {
     self = event_new(base, -1, 0, on_event, NULL);
     event_active(self, EV_READ, 1);
-  } else if (strcmp(argv[1], "active") == 0) {
+  } else if (active) {
     for (long i = 0; i < n; i++)
       event_active(event_new(base, -1, 0, on_event, NULL), EV_READ, 1);
   } else {

@@ -7,5 +7,6 @@ for (let i = 0; i < n; i++) {
   else if (mode === 'periodic') setInterval(once, 1);
   else clearTimeout(setTimeout(once, Math.random() * 1e6));
 }
-if (mode === 'periodic') setTimeout(() => { console.log(fired); process.exit(); }, 3000);
+const end = () => { console.log(fired); process.exit(); };
+if (mode === 'periodic') setTimeout(end, 3000);
 else process.on('exit', () => console.log(fired));
