@@ -91,20 +91,21 @@ void lev_stream_publish(lua_State *L) {
 }
 
 /***
-Tells why the connection broke.
+Tells why the connection broke, or else why the last read gave nothing, which a
+loop over @{stream:lines} does not tell.
 @function stream:error
-@return string? message nil if it did not.
-@return integer? code An errno value.
+@return string? message nil if there was only the end of the input.
+@return integer? code An errno value, as for @{stream:read}.
 */
 static int l_stream_error(lua_State *L) {
-  const lev_stream *self = lua_touserdata(L, 1);
-  lev_stream_self(L);
-  if (self->error == 0) {
+  const lev_stream *self = lev_stream_self(L);
+  int code = self->error != 0 ? self->error : self->failure;
+  if (code == 0) {
     lua_pushnil(L);
     return 1;
   }
-  lev_pushreason(L, self->error);
-  lua_pushinteger(L, self->error);
+  lev_pushreason(L, code);
+  lua_pushinteger(L, code);
   return 2;
 }
 

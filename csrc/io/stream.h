@@ -93,6 +93,8 @@ struct lev_stream {
   uint32_t generation; /* of the process that got the descriptor */
   size_t left;    /* while lingering: what was unsent when looked at last */
   int moved_code; /* why that ended; 0 at the end of the input */
+  int failure;    /* why the last read gave nothing; or 0 */
+  int end_code;   /* why the input has ended; 0 for no error */
   int fd;
   uint32_t changes; /* of the input, by scripts */
   int error;        /* errno of what broke the connection; or 0 */
@@ -102,7 +104,9 @@ struct lev_stream {
   bool enabled;     /* for the callbacks */
   bool watched;     /* the input is */
   bool ended;       /* the input has */
-  bool told;        /* the event callback was told of that */
+  bool told_end;    /* the event callback was told of that */
+  bool told_break;  /* and that nothing can be sent any more */
+  bool cut;         /* it is to be told that relaying ended early */
   bool broken;      /* nothing can be sent any more */
   bool shut;        /* the script has ended what this side sends */
   bool sending;     /* the output is watched */
@@ -146,6 +150,9 @@ void lev_stream_due(const lev_frame *f, lev_object *self);
 bool lev_stream_late(lev_task *reader);
 bool lev_stream_pending(const lev_object *self);
 
+/* Reads once; false if there was nothing. [-0, +0, -] */
+bool lev_stream_fill(lev_stream *self);
+
 /* Notes that the input has ended, and why, or that nothing can be sent; wakes
  * who waits soon. [-0, +0, -] */
 void lev_stream_end(lev_stream *self, int code);
@@ -169,13 +176,10 @@ lev_verdict lev_stream_judge(lev_stream *self, lev_request *request,
                              lev_found *found);
 
 /* Pushes what was found and takes it out, unless a finalizer has changed the
- * input meanwhile: false then, and nothing pushed. [-0, +1 or +0, v] */
+ * input or closed the stream meanwhile: false then, and nothing pushed.
+ * [-0, +1 or +0, m] */
 bool lev_stream_take(lua_State *L, lev_stream *self, const lev_found *found,
                      bool peeks);
-
-/* Moves n bytes from the start of the input into another buffer; false if there
- * is no memory. [-0, +0, -] */
-bool lev_stream_moveinput(lev_stream *self, size_t n, struct evbuffer *to);
 
 /* Output: see stream_write.c. */
 

@@ -68,20 +68,25 @@ bool lev_stream_callnext(lev_stream *self) {
   if (self->head.slot == 0 || !self->head.open || self->reader != NULL)
     return false;
   if (self->called && self->enabled && lev_stream_unread(self) > 0) {
-    if (self->ended)
+    if (self->ended || self->broken)
       lev_stream_later(self);
     tellread(self);
   } else if (self->drained && self->written) {
     self->drained = false;
-    if (lev_stream_calls(self) && self->ended)
-      lev_stream_later(self);
+    lev_stream_later(self);
     tellwritten(self);
-  } else if ((self->ended || self->broken) && !self->told &&
-             lev_stream_calls(self)) {
-    self->told = true;
-    if (!self->listens)
-      return false;
-    tellevent(self, self->ended ? 'r' : 'w', self->error);
+  } else if (self->ended && !self->told_end && self->listens) {
+    self->told_end = true;
+    self->told_break = self->told_break || self->end_code != 0;
+    if (self->broken && !self->told_break)
+      lev_stream_later(self);
+    tellevent(self, 'r', self->end_code);
+  } else if (self->broken && !self->told_break && self->listens) {
+    self->told_break = true;
+    tellevent(self, 'w', self->error);
+  } else if (self->cut && self->listens) {
+    self->cut = false;
+    tellevent(self, 'w', self->moved_code);
   } else {
     return false;
   }
@@ -115,6 +120,23 @@ static double expiry(const lev_stream *self) {
   return first;
 }
 
+static bool isover(const lev_stream *self, int direction, double now) {
+  return waits(self, direction) &&
+         self->active[direction] + (double)self->timeout[direction] <= now;
+}
+
+/* What came in the same turn counts. */
+static bool revive(lev_stream *self, int direction, double now) {
+  if (direction == 0)
+    lev_stream_fill(self);
+  else
+    lev_stream_flush(self);
+  if (!isover(self, direction, now))
+    return true;
+  self->active[direction] = now;
+  return false;
+}
+
 void lev_stream_expect(lua_State *L, lev_stream *self, int index) {
   double end = self->head.slot != 0 ? expiry(self) : 0;
   double set = lev_deadline_moment(&self->head);
@@ -129,20 +151,18 @@ void lev_stream_due(const lev_frame *f, lev_object *object) {
   if (object->lingering) {
     lev_lingering_due(f, self, index);
   } else if (object->open) {
-    for (int i = 0; i < 2; i++) {
-      self->expired[i] =
-          waits(self, i) && self->active[i] + (double)self->timeout[i] <= now;
-      if (self->expired[i])
-        self->active[i] = now;
-    }
+    for (int i = 0; i < 2; i++)
+      self->expired[i] = isover(self, i, now) && !revive(self, i, now);
     double next = expiry(self);
+    if (next == 0 && self->source != NULL && self->timeout[1] > 0)
+      next = now + (double)self->timeout[1]; /* what is relayed sets none */
     if (next > 0) /* its own entry has just been taken out: there is room */
       lev_deadline_add(f->L, object, index, next - now);
     for (int i = 0; i < 2; i++) {
       if (object->open && self->expired[i] && self->listens)
         tellevent(self, "rw"[i], -1);
     }
-    if (object->open)
+    if (object->open && !lev_stream_callnext(self))
       lev_stream_refresh(self);
   }
   lua_settop(f->L, f->top);
@@ -151,7 +171,8 @@ void lev_stream_due(const lev_frame *f, lev_object *object) {
 /* Ends a method that has changed what callbacks want of the stream at 1. */
 static int wanted(lua_State *L, lev_stream *self) {
   bool owed = (self->called && lev_stream_unread(self) > 0) ||
-              (self->listens && !self->told && (self->ended || self->broken));
+              (self->listens && ((self->ended && !self->told_end) ||
+                                 (self->broken && !self->told_break)));
   if (owed && self->enabled)
     lev_stream_later(self);
   self->active[0] = self->timeout[0] > 0 ? lev_now() : 0;
@@ -207,7 +228,7 @@ int l_stream_setcb(lua_State *L) {
   lua_settop(L, 2);
   for (int i = 0; names[i] != NULL; i++)
     optcallback(L, names[i]);
-  if (self->reader != NULL && !lua_isnil(L, 3))
+  if (self->reader != NULL && !lua_isnil(L, 3) && lev_task_waits(self->reader))
     lev_task_busy(L, self->reader, "input");
   lev_stillopen(L, &self->head);
   self->called = !lua_isnil(L, 3);
@@ -215,7 +236,8 @@ int l_stream_setcb(lua_State *L) {
   self->listens = !lua_isnil(L, 5);
   lua_setiuservalue(L, 1, LEV_UV_EVENTCB);
   lua_setiuservalue(L, 1, LEV_UV_WRITECB);
-  lua_setiuservalue(L, 1, LEV_UV_READCB);
+  if (self->reader == NULL)
+    lua_setiuservalue(L, 1, LEV_UV_READCB); /* else it holds a delimiter */
   return wanted(L, self);
 }
 

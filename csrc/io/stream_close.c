@@ -92,8 +92,8 @@ bool lev_stream_linger(lua_State *L, lev_object *object, bool now) {
   lev_stream *self = (lev_stream *)object;
   if (now || isidle(self) || !lev_trycall(L, hold) || !object->open)
     return false;
-  detachscript(L, self);
   object->lingering = true;
+  detachscript(L, self);
   lev_stream_flush(self);
   if (!self->shut && lev_stream_unsent(self) == 0 && !self->broken) {
     self->shut = true;

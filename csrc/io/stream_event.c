@@ -31,6 +31,8 @@ bool lev_stream_watch(lev_stream *self) {
     if ((input ? event_add(&self->event, NULL) : event_del(&self->event)) != 0)
       return false;
     self->watched = input;
+    if (input && self->timeout[0] > 0)
+      self->active[0] = lev_now();
     self->head.base->watching += input ? 1 : -1u;
   }
   if (output != self->sending) {
@@ -44,10 +46,18 @@ bool lev_stream_watch(lev_stream *self) {
   return true;
 }
 
+/* Whether a callback may come. */
+static bool owes(const lev_stream *self) {
+  if (!self->enabled)
+    return false;
+  return (self->called && (!self->ended || lev_stream_unread(self) > 0)) ||
+         (self->listens && (!self->told_end || self->cut ||
+                            (self->broken && !self->told_break)));
+}
+
 static bool pending(const lev_stream *self) {
   return (lev_stream_unsent(self) > 0 && !self->broken) ||
-         lev_soon_pending(&self->soon) ||
-         (lev_stream_calls(self) && !self->told) || (self->sink != NULL) ||
+         lev_soon_pending(&self->soon) || owes(self) || self->sink != NULL ||
          self->source != NULL;
 }
 
@@ -89,6 +99,7 @@ static void callsoon(lev_stream *self) {
 
 static void endinput(lev_stream *self, int code) {
   self->ended = true;
+  self->end_code = code;
   if (self->error == 0)
     self->error = code;
   lev_stream_watch(self);
@@ -156,12 +167,9 @@ static void flushcrossed(lev_stream *self) {
   lev_stream_flush(self);
   if (self->writer != NULL && lev_stream_isroom(self->writer))
     lev_task_wake(self->writer, LEV_HAPPENED);
-  if (self->source != NULL)
-    lev_stream_watch(self->source);
 }
 
-/* Reads once; false if there was nothing. */
-static bool fill(lev_stream *self) {
+bool lev_stream_fill(lev_stream *self) {
   lev_base *base = self->head.base;
   lev_stream_cleararea(base);
   if (self->ended)
@@ -183,7 +191,7 @@ static bool fill(lev_stream *self) {
   if (self->crossed[1])
     flushcrossed(self);
   if (self->sink != NULL)
-    lev_relay_end(self, self->error);
+    lev_relay_end(self, self->end_code);
   return true;
 }
 
@@ -195,7 +203,10 @@ static void deliver(lev_stream *self) {
     if (self->ended)
       lev_lingering_ended(self);
   } else if (self->reader != NULL) {
-    if (lev_stream_judge(self, &self->request, &found) != LEV_UNDECIDED)
+    if (self->ended)
+      callsoon(self);
+    if (lev_task_waits(self->reader) &&
+        lev_stream_judge(self, &self->request, &found) != LEV_UNDECIDED)
       lev_task_resume(self->reader, LEV_HAPPENED);
   } else if (!lev_stream_callnext(self)) {
     lev_stream_refresh(self);
@@ -206,7 +217,7 @@ bool lev_stream_late(lev_task *reader) {
   lev_found found;
   lev_stream *self = (lev_stream *)reader->object;
   if (!self->ended && !self->greeting)
-    fill(self);
+    lev_stream_fill(self);
   return lev_stream_judge(self, &self->request, &found) != LEV_UNDECIDED;
 }
 
@@ -217,8 +228,8 @@ static void sent(lev_stream *self) {
     lev_lingering_sent(self);
     return;
   }
-  if (self->source != NULL)
-    lev_stream_watch(self->source);
+  if (self->source == self)
+    lev_stream_watch(self);
   if (empty && !self->broken)
     self->drained = self->written;
   if (self->writer != NULL && lev_stream_isroom(self->writer))
@@ -256,7 +267,7 @@ void lev_stream_on_read(evutil_socket_t fd, short what, void *arg) {
   if (greeted || self->crossed[1])
     flushcrossed(self);
   bool wanted = self->ended || wantsinput(self);
-  if (wanted && (self->ended || fill(self)))
+  if (wanted && (self->ended || lev_stream_fill(self)))
     deliver(self);
   else
     lev_stream_watch(self);
@@ -270,7 +281,7 @@ void lev_stream_on_write(evutil_socket_t fd, short what, void *arg) {
   if (self->crossed[0]) {
     self->crossed[0] = false;
     flushcrossed(self);
-    if (fill(self))
+    if (lev_stream_fill(self))
       deliver(self);
     else
       lev_stream_watch(self);

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "io/stream.h"
-#include "kernel/bytes.h"
 
 static bool inarea(const lev_stream *self) {
   return self->head.base->area.owner == &self->head;
@@ -89,7 +88,7 @@ static lev_verdict never(const lev_stream *self, size_t length,
                          lev_found *found) {
   if (!self->ended)
     return LEV_UNDECIDED;
-  found->code = self->error != 0 ? self->error : length > 0 ? ENODATA : 0;
+  found->code = self->end_code != 0 ? self->end_code : length > 0 ? ENODATA : 0;
   return LEV_NEVER;
 }
 
@@ -105,14 +104,15 @@ static lev_verdict judgeuntil(const lev_stream *self, lev_request *request,
   size_t end = line ? 1 : request->length;
   ptrdiff_t at =
       search(self, request->scanned, line ? "\n" : request->delimiter, end);
-  if (at < 0 && line && self->ended && self->error == 0 && length > 0 &&
+  if (at < 0 && line && self->ended && self->end_code == 0 && length > 0 &&
       length <= request->n) {
     *found = (lev_found){ 0, length, length, 0 };
     return LEV_THERE;
   }
   if (at < 0) {
     request->scanned = length >= end ? length - end + 1 : 0;
-    return length > request->n ? toolong(found) : never(self, length, found);
+    return length > request->n + end - 1 ? toolong(found)
+                                         : never(self, length, found);
   }
   request->scanned = (size_t)at;
   size_t n = (size_t)at;
@@ -164,7 +164,7 @@ lev_verdict lev_stream_judge(lev_stream *self, lev_request *request,
   case LEV_ALL:
     if (length > request->n)
       return toolong(found);
-    if (!self->ended || self->error != 0)
+    if (!self->ended || self->end_code != 0)
       return never(self, length, found);
     break;
   case LEV_FRAME:
@@ -176,6 +176,28 @@ lev_verdict lev_stream_judge(lev_stream *self, lev_request *request,
   return LEV_THERE;
 }
 
+/* Pushes bytes of the buffer; false if a finalizer has changed it. */
+static bool pushfrombuffer(lua_State *L, const lev_stream *self, size_t from,
+                           size_t n, uint32_t changes) {
+  struct evbuffer_iovec v;
+  struct evbuffer_ptr at;
+  luaL_Buffer b;
+  evbuffer_ptr_set(self->input, &at, from, EVBUFFER_PTR_SET);
+  if (evbuffer_peek(self->input, (ev_ssize_t)n, &at, &v, 1) == 1) {
+    lua_pushlstring(L, v.iov_base, n);
+    return true;
+  }
+  int top = lua_gettop(L);
+  char *to = luaL_buffinitsize(L, &b, n);
+  if (!self->head.open || self->changes != changes) {
+    lua_settop(L, top);
+    return false;
+  }
+  copy(self, from, n, to);
+  luaL_pushresultsize(&b, n);
+  return true;
+}
+
 bool lev_stream_take(lua_State *L, lev_stream *self, const lev_found *found,
                      bool peeks) {
   const lev_base *base = self->head.base;
@@ -185,26 +207,13 @@ bool lev_stream_take(lua_State *L, lev_stream *self, const lev_found *found,
   else if (inarea(self))
     lua_pushlstring(L, base->area.bytes + base->area.from + found->from,
                     found->n);
-  else
-    lev_bytes_push(L, &self->head, self->input, found->from, found->n);
-  lev_stillopen(L, &self->head);
-  if (self->changes != changes) {
+  else if (!pushfrombuffer(L, self, found->from, found->n, changes))
+    return false;
+  if (!self->head.open || self->changes != changes) {
     lua_pop(L, 1);
     return false;
   }
   if (!peeks)
     drain(self, found->drain);
-  return true;
-}
-
-bool lev_stream_moveinput(lev_stream *self, size_t n, struct evbuffer *to) {
-  lev_base *base = self->head.base;
-  if (n == 0)
-    return true;
-  if (!inarea(self))
-    return evbuffer_remove_buffer(self->input, to, n) == (int)n;
-  if (evbuffer_add(to, base->area.bytes + base->area.from, n) != 0)
-    return false;
-  drain(self, n);
   return true;
 }

@@ -1,6 +1,7 @@
 /* Reading from a stream. */
 
 #include <errno.h>
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -18,59 +19,79 @@ static const lev_waitkind reading = {
 };
 
 /* Pushes why there is nothing. */
-static int nothing(lua_State *L, int code) {
-  if (code == 0) {
+static int nothing(lua_State *L, lev_stream *self, int code) {
+  self->failure = code;
+  switch (code) {
+  case 0:
     lua_pushnil(L);
     return 1;
+  case ETIMEDOUT:
+    if (self->end_code == ETIMEDOUT) /* by the system, not by us */
+      break;
+    return lev_because(L, "timed out", code);
+  case ECANCELED:
+    return lev_because(L, "closed", code);
+  case ENODATA:
+    return lev_because(L, "read: the input ended early", code);
+  default:
+    break;
   }
-  return code == ENODATA ? lev_because(L, "read: the input ended early", code)
-                         : lev_failure(L, "read", code);
+  return lev_failure(L, "read", code);
 }
 
-static int await(lua_State *L, lev_stream *self, double timeout) {
+/* The stream is at 1; for LEV_UNTIL the delimiter is at 2. */
+static int await(lua_State *L, lev_stream *self, const lev_request *request,
+                 double timeout) {
   lev_task *task = lev_task_check(L, self->head.base->state);
   if (self->called || self->sink != NULL)
     return luaL_error(L, "the stream %s",
                       self->called ? "has a read callback" : "is relayed");
+  lev_task_prepare(L, task, &reading, timeout);
+  self->request = *request;
+  if (request->form == LEV_UNTIL) { /* the coroutine may be closed */
+    lua_pushvalue(L, 2);
+    lua_setiuservalue(L, 1, LEV_UV_READCB);
+  }
   if (!self->watched) {
     self->reader = task; /* it counts for what is watched */
     bool ok = lev_stream_watch(self);
     self->reader = NULL;
     if (!ok)
-      return lev_failure(L, "read", errno);
+      return nothing(L, self, errno);
   }
-  return lev_task_wait(L, task, &reading, &self->reader, &self->head, timeout);
+  return lev_task_yield(L, task, &reading, &self->reader, &self->head);
 }
 
-/* Returns what is requested, waits for it, or tells why it will not come. The
- * stream is at 1. */
-static int answer(lua_State *L, lev_stream *self, double timeout) {
+/* Returns what is requested, waits for it, or tells why it will not come. */
+static int answer(lua_State *L, lev_stream *self, lev_request *request,
+                  double timeout) {
   lev_found found;
-  for (;;) {
-    lev_request *request = &self->request;
+  while (self->head.open) {
     switch (lev_stream_judge(self, request, &found)) {
     case LEV_UNDECIDED:
-      return await(L, self, timeout);
+      return await(L, self, request, timeout);
     case LEV_NEVER:
-      return nothing(L, found.code);
+      return nothing(L, self, found.code);
     default:
-      if (lev_stream_take(L, self, &found, request->peeks))
+      if (lev_stream_take(L, self, &found, request->peeks)) {
+        self->failure = 0;
         return 1;
+      }
     }
   }
+  return nothing(L, self, ECANCELED);
 }
 
 static int readk(lua_State *L, int status, lua_KContext ctx) {
   lev_stream *self = lua_touserdata(L, 1);
   (void)status, (void)ctx;
   lev_outcome outcome = lev_task_woken(L, self->head.base);
-  if (outcome == LEV_TIMEDOUT)
-    return lev_because(L, "timed out", ETIMEDOUT);
-  if (outcome == LEV_CLOSED || !self->head.open)
-    return lev_because(L, "closed", ECANCELED);
+  if (outcome != LEV_HAPPENED)
+    return nothing(L, self, outcome == LEV_TIMEDOUT ? ETIMEDOUT : ECANCELED);
   double due = self->head.base->state->running->due;
   double now = due > 0 ? lev_now() : 0;
-  return answer(L, self, due > 0 ? (due > now ? due - now : 0) : -1);
+  lev_request request = self->request;
+  return answer(L, self, &request, due > 0 ? fmax(due - now, 0) : -1);
 }
 
 /* The timeout of a call, or the stream's. */
@@ -83,7 +104,7 @@ static double opttimeout(lua_State *L, int arg, const lev_stream *self) {
 /* Argument 1, of which nobody reads. */
 static lev_stream *checkfree(lua_State *L) {
   lev_stream *self = lev_stream_self(L);
-  if (self->reader != NULL)
+  if (self->reader != NULL && lev_task_waits(self->reader))
     lev_task_busy(L, self->reader, "input");
   return self;
 }
@@ -140,9 +161,8 @@ int l_stream_read(lua_State *L) {
   lev_stream *self = checkfree(L);
   lev_request request = checkform(L, 2, self);
   double timeout = opttimeout(L, 3, self);
-  self->request = request;
   lua_settop(L, 1);
-  return answer(L, self, timeout);
+  return answer(L, self, &request, timeout);
 }
 
 /***
@@ -159,9 +179,9 @@ int l_stream_readsome(lua_State *L) {
   size_t n = checksize(L, 2);
   luaL_argcheck(L, n > 0, 2, "at least 1 byte expected");
   double timeout = opttimeout(L, 3, self);
-  self->request = (lev_request){ .form = LEV_SOME, .n = n };
+  lev_request request = { .form = LEV_SOME, .n = n };
   lua_settop(L, 1);
-  return answer(L, self, timeout);
+  return answer(L, self, &request, timeout);
 }
 
 /***
@@ -183,12 +203,12 @@ int l_stream_readuntil(lua_State *L) {
                 "1 to 65535 bytes expected");
   size_t max = optsize(L, 3, self->max_line);
   double timeout = opttimeout(L, 4, self);
-  self->request = (lev_request){ .form = LEV_UNTIL,
-                                 .n = max,
-                                 .delimiter = delimiter,
-                                 .length = (uint32_t)length };
+  lev_request request = { .form = LEV_UNTIL,
+                          .n = max,
+                          .delimiter = delimiter,
+                          .length = (uint32_t)length };
   lua_settop(L, 2);
-  return answer(L, self, timeout);
+  return answer(L, self, &request, timeout);
 }
 
 /* A format of string.pack with one string behind its length: an order of bytes,
@@ -229,9 +249,8 @@ int l_stream_readframe(lua_State *L) {
                 "format such as '>s4' expected");
   request.n = optsize(L, 3, self->max_all);
   double timeout = opttimeout(L, 4, self);
-  self->request = request;
   lua_settop(L, 1);
-  return answer(L, self, timeout);
+  return answer(L, self, &request, timeout);
 }
 
 /***
@@ -251,9 +270,8 @@ int l_stream_peek(lua_State *L) {
     request.n = checksize(L, 2);
   }
   double timeout = opttimeout(L, 3, self);
-  self->request = request;
   lua_settop(L, 1);
-  return answer(L, self, timeout);
+  return answer(L, self, &request, timeout);
 }
 
 /***
@@ -266,6 +284,8 @@ int l_stream_unread(lua_State *L) {
   lev_stream *self = checkfree(L);
   luaL_checktype(L, 2, LUA_TSTRING);
   const char *bytes = lua_tolstring(L, 2, &length);
+  if (self->sink != NULL)
+    return luaL_error(L, "the stream is relayed");
   self->changes++;
   if (self->head.base->area.owner == &self->head)
     lev_stream_cleararea(self->head.base);
@@ -284,17 +304,16 @@ static int nextline(lua_State *L) {
   lua_settop(L, 0);
   for (int i = 1; i <= 3; i++)
     lua_pushvalue(L, lua_upvalueindex(i));
-  lev_stream *self = lua_touserdata(L, 1);
-  if (!self->head.open) {
+  const lev_stream *stream = lua_touserdata(L, 1);
+  if (!stream->head.open) {
     lua_pushnil(L);
     return 1;
   }
-  if (self->reader != NULL)
-    return lev_task_busy(L, self->reader, "input");
-  self->request = checkform(L, 2, self);
+  lev_stream *self = checkfree(L);
+  lev_request request = checkform(L, 2, self);
   double timeout = opttimeout(L, 3, self);
   lua_settop(L, 1);
-  return answer(L, self, timeout);
+  return answer(L, self, &request, timeout);
 }
 
 /***

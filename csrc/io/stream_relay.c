@@ -20,6 +20,7 @@ static void part(lev_stream *source, int code) {
 
 void lev_relay_end(lev_stream *source, int code) {
   lev_task *relayer = source->relayer;
+  source->cut = code != 0 && relayer == NULL;
   if (source->head.slot != 0 && (source->called || source->listens))
     lev_stream_later(source);
   if (relayer != NULL)
@@ -30,7 +31,10 @@ void lev_relay_end(lev_stream *source, int code) {
 void lev_relay_take(lev_stream *source, const char *bytes, size_t n) {
   lev_stream *sink = source->sink;
   source->moved += n;
-  if (lev_stream_pass(sink, bytes, n) && lev_stream_unsent(sink) > 0) {
+  if (!lev_stream_pass(sink, bytes, n)) {
+    if (source->sink != NULL)
+      lev_relay_end(source, sink->error != 0 ? sink->error : EPIPE);
+  } else if (lev_stream_unsent(sink) > 0) {
     lev_stream_watch(sink);
     if (sink != source)
       lev_stream_watch(source);
@@ -41,7 +45,7 @@ void lev_relay_take(lev_stream *source, const char *bytes, size_t n) {
 static void begin(lev_stream *source, lev_stream *sink) {
   lev_base *base = source->head.base;
   size_t n = lev_stream_unread(source);
-  struct evbuffer *input = source->input;
+  source->changes++;
   source->moved = 0;
   source->moved_code = 0;
   source->sink = sink;
@@ -50,12 +54,10 @@ static void begin(lev_stream *source, lev_stream *sink) {
     base->area.owner = NULL;
     lev_relay_take(source, base->area.bytes + base->area.from, n);
   } else if (n > 0) {
-    source->input = NULL;
     source->moved = n;
     struct evbuffer *output = lev_stream_output(sink);
-    if (output == NULL || evbuffer_add_buffer(output, input) != 0)
+    if (output == NULL || evbuffer_add_buffer(output, source->input) != 0)
       lev_stream_break(sink, ENOMEM);
-    evbuffer_free(input);
     lev_stream_flush(sink);
     lev_stream_watch(sink);
   }
@@ -105,7 +107,7 @@ static lev_stream *checksink(lua_State *L, const lev_stream *source) {
   luaL_argcheck(L, sink->source == NULL, 2, "another stream is relayed to it");
   luaL_argcheck(L, source->sink == NULL, 1, "the stream is relayed already");
   luaL_argcheck(L, !source->called, 1, "the stream has a read callback");
-  if (source->reader != NULL)
+  if (source->reader != NULL && lev_task_waits(source->reader))
     lev_task_busy(L, source->reader, "input");
   return sink;
 }
@@ -133,11 +135,14 @@ int l_stream_relay(lua_State *L) {
   luaL_argcheck(L, istask || timeout < 0, 3, "only a task can wait");
   if (istask)
     lev_task_prepare(L, task, &relaying, timeout);
+  if (sink->broken || sink->shut)
+    return lev_failure(L, "relay", sink->error != 0 ? sink->error : EPIPE);
   lev_pin(L, &source->head, 1);
   lev_pin(L, &sink->head, 2);
   begin(source, sink);
+  lev_stream_expect(L, sink, 2);
   if (source->sink != NULL && source->ended)
-    lev_relay_end(source, source->error);
+    lev_relay_end(source, source->end_code);
   if (source->sink != NULL && !lev_stream_watch(source))
     lev_relay_end(source, errno);
   if (source->sink == NULL)

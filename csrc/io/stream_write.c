@@ -71,6 +71,8 @@ void lev_stream_flush(lev_stream *self) {
     length = lev_stream_unsent(self);
   }
   shutif(self);
+  if (self->source != NULL && self->source != self)
+    lev_stream_watch(self->source);
 }
 
 bool lev_stream_pass(lev_stream *self, const char *bytes, size_t n) {
@@ -171,6 +173,8 @@ static int await(lua_State *L, lev_stream *self, const lev_waitkind *kind,
 
 /* After a method has changed the output of the object at 1. */
 static void settle(lua_State *L, lev_stream *self) {
+  if (!self->head.open)
+    return;
   if (lev_stream_unsent(self) == 0) {
     if (!self->written || self->broken)
       return;
@@ -203,7 +207,7 @@ int l_stream_write(lua_State *L) {
   bool strings = checkstrings(L, self);
   lev_stillopen(L, &self->head); /* a metamethod may have closed it */
   bool istask = lev_istask(L, self->head.base->state);
-  if (istask && self->writer != NULL)
+  if (istask && self->writer != NULL && lev_task_waits(self->writer))
     return lev_task_busy(L, self->writer, "output");
   if (self->broken || self->shut)
     return failed(L, self);
@@ -212,6 +216,8 @@ int l_stream_write(lua_State *L) {
   else
     handbuffers(L, self);
   settle(L, self);
+  if (!self->head.open)
+    return lev_because(L, "closed", ECANCELED);
   if (self->broken)
     return failed(L, self);
   size_t unsent = lev_stream_unsent(self);
@@ -232,7 +238,7 @@ Waits until all that was written has gone to the system. Only a task can.
 int l_stream_flush(lua_State *L) {
   lev_stream *self = lev_stream_self(L);
   double timeout = lev_opttimeout(L, 2);
-  if (self->writer != NULL)
+  if (self->writer != NULL && lev_task_waits(self->writer))
     return lev_task_busy(L, self->writer, "output");
   if (self->broken)
     return failed(L, self);

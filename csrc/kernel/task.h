@@ -132,6 +132,10 @@ static inline lev_task *lev_task_check(lua_State *L, const lev_state *state) {
              : lev_task_refuse(L, state);
 }
 
+/* Whether a task that waits still does: its coroutine may have been closed, and
+ * it is woken then. [-0, +0, -] */
+bool lev_task_waits(lev_task *task);
+
 /* Raises: another task waits already, for what 'what' names. [-0, +0, v] */
 int lev_task_busy(lua_State *L, const lev_task *other, const char *what);
 

@@ -42,6 +42,15 @@ lev_task *lev_task_refuse(lua_State *L, const lev_state *state) {
   return task;
 }
 
+bool lev_task_waits(lev_task *task) {
+  if (lua_status(task->co) == LUA_YIELD)
+    return true;
+  if (task->kind->left != NULL)
+    task->kind->left(task);
+  lev_task_wake(task, LEV_CANCELED);
+  return false;
+}
+
 int lev_task_busy(lua_State *L, const lev_task *other, const char *what) {
   lev_task_push(L, other);
   lua_getiuservalue(L, -1, LEV_UV_NAME);

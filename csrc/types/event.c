@@ -204,7 +204,7 @@ static int l_event_wait(lua_State *L) {
   lev_eventobject *self = lev_self(L, &lev_event);
   double timeout = lev_opttimeout(L, 2);
   lev_task *task = lev_task_check(L, self->head.base->state);
-  if (self->waiter != NULL)
+  if (self->waiter != NULL && lev_task_waits(self->waiter))
     return lev_task_busy(L, self->waiter, "event");
   lev_task_prepare(L, task, &waiting, timeout);
   if (self->head.slot == 0)

@@ -190,7 +190,8 @@ describe("timer", function()
 
   it("keeps its rate when it adds itself again", loop(function(base, expect)
     local n, kept, start = 0, 0, base:now()
-    base:timer(expect(function(timer)
+    local over = expect() -- it collects garbage, which may take a millisecond
+    base:timer(function(timer)
       n = n + 1
       if n < 100 then
         timer:add(0.001)
@@ -202,7 +203,8 @@ describe("timer", function()
       end
       assert.is_true(base:now() - start >= 0.099)
       assert.is_true(kept > 0)
-    end, 100)):add(0.001)
+      over()
+    end):add(0.001)
   end))
 
   it("takes 0 and a billion seconds", loop(function(base, expect)
