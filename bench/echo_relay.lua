@@ -4,14 +4,14 @@
 
 local libevent = require "libevent"
 
-local function serve(base, socket)
-  local stream <close> = base:stream(socket)
+local function serve(stream)
   stream:relay(stream)
+  stream:close()
 end
 
 libevent.run(function()
   local base = libevent.base()
   assert(base:listener("127.0.0.1:" .. arg[1], nil, function(_, socket)
-    base:task(serve, base, socket)
+    base:task(serve, base:stream(socket))
   end))
 end)

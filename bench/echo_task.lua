@@ -4,8 +4,8 @@
 
 local libevent = require "libevent"
 
-local function serve(base, socket)
-  local stream <close> = base:stream(socket)
+local function serve(stream)
+  local _ <close> = stream
   while true do
     local data = stream:read()
     if not data or not stream:write(data) then
@@ -17,6 +17,6 @@ end
 libevent.run(function()
   local base = libevent.base()
   assert(base:listener("127.0.0.1:" .. arg[1], nil, function(_, socket)
-    base:task(serve, base, socket)
+    base:task(serve, base:stream(socket))
   end))
 end)

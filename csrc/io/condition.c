@@ -46,6 +46,7 @@ static const lev_waitkind waiting = {
   .what = "wait",
   .k = waitk,
   .parked = true,
+  .listed = true,
 };
 
 /***
@@ -62,8 +63,8 @@ static int l_condition_wait(lua_State *L) {
   double timeout = lev_opttimeout(L, 2);
   lev_task *task = lev_task_check(L, self->head.base->state);
   lua_settop(L, 1);
-  task->list = &self->waiters;
-  return lev_task_wait(L, task, &waiting, NULL, &self->head, timeout);
+  return lev_task_wait(L, task, &waiting, &self->waiters.first, &self->head,
+                       timeout);
 }
 
 /***

@@ -41,6 +41,13 @@ static int sleepk(lua_State *L, int status, lua_KContext ctx) {
 
 static const lev_waitkind sleeping = { .what = "sleep", .k = sleepk };
 
+/* Lets others run. */
+static const lev_waitkind passing = {
+  .what = "sleep",
+  .k = sleepk,
+  .over = true,
+};
+
 /***
 Waits some time. Only a task can.
 @function libevent.sleep
@@ -50,11 +57,11 @@ Waits some time. Only a task can.
 int l_sleep(lua_State *L) {
   double seconds = lev_checkseconds(L, 1);
   lev_task *task = lev_task_check(L, lev_getstate(L));
-  task->over = seconds <= 0;
   lua_settop(L, 0);
   lev_task_push(L, task);
-  return lev_task_wait(L, task, &sleeping, NULL, NULL,
-                       seconds > 0 ? seconds : -1);
+  if (seconds <= 0)
+    return lev_task_wait(L, task, &passing, NULL, NULL, -1);
+  return lev_task_wait(L, task, &sleeping, NULL, NULL, seconds);
 }
 
 /* What stands on the stack of a call: the message handler, the deadline that
@@ -70,7 +77,7 @@ static int timeoutk(lua_State *L, int status, lua_KContext ctx) {
     return ok ? lua_gettop(L) - LEV_WAS : lua_error(L);
   lev_task *task = state->running;
   bool ours = !ok && lev_task_interruption(L, state, -1) == LEV_TIMEDOUT &&
-              task->expired == lua_tonumber(L, LEV_OWN);
+              task->expired && task->deadline == lua_tonumber(L, LEV_OWN);
   task->deadline = lua_tonumber(L, LEV_OUTER);
   task->unwinding = lua_toboolean(L, LEV_WAS);
   lev_task_calm(task);

@@ -45,10 +45,10 @@ typedef enum lev_form {
 
 /* What is to be read. */
 typedef struct lev_request {
-  size_t n;              /* EXACTLY how many; SOME, at most; else the bound */
-  size_t scanned;        /* where the search for the end goes on */
-  const char *delimiter; /* a string that the coroutine holds */
-  uint32_t length;       /* of the delimiter */
+  const char *delimiter; /* a string that a user value of the stream holds */
+  uint32_t n;            /* EXACTLY how many; SOME, at most; else the bound */
+  uint32_t scanned;      /* where the search for the end goes on */
+  uint16_t length;       /* of the delimiter */
   uint8_t form;
   uint8_t prefix; /* of a frame: bytes of its length */
   bool big;       /* of a frame: its most significant byte comes first */

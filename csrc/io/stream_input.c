@@ -110,11 +110,11 @@ static lev_verdict judgeuntil(const lev_stream *self, lev_request *request,
     return LEV_THERE;
   }
   if (at < 0) {
-    request->scanned = length >= end ? length - end + 1 : 0;
+    request->scanned = length >= end ? (uint32_t)(length - end + 1) : 0;
     return length > request->n + end - 1 ? toolong(found)
                                          : never(self, length, found);
   }
-  request->scanned = (size_t)at;
+  request->scanned = (uint32_t)at;
   size_t n = (size_t)at;
   if (n > request->n)
     return toolong(found);

@@ -109,21 +109,21 @@ static lev_stream *checkfree(lua_State *L) {
   return self;
 }
 
-static size_t checksize(lua_State *L, int arg) {
+static uint32_t checksize(lua_State *L, int arg) {
   lua_Integer n = luaL_checkinteger(L, arg);
   luaL_argcheck(L, n >= 0 && n <= INT32_MAX, arg,
                 "bytes from 0 to 2147483647 expected");
-  return (size_t)n;
+  return (uint32_t)n;
 }
 
-static size_t optsize(lua_State *L, int arg, size_t absent) {
+static uint32_t optsize(lua_State *L, int arg, uint32_t absent) {
   return lua_isnoneornil(L, arg) ? absent : checksize(L, arg);
 }
 
 /* What a read is to give, as file:read has it. */
 static lev_request checkform(lua_State *L, int arg, const lev_stream *self) {
   if (lua_isnoneornil(L, arg))
-    return (lev_request){ .form = LEV_SOME, .n = SIZE_MAX };
+    return (lev_request){ .form = LEV_SOME, .n = UINT32_MAX };
   if (lua_type(L, arg) == LUA_TNUMBER)
     return (lev_request){ .form = LEV_EXACTLY, .n = checksize(L, arg) };
   size_t length;
@@ -176,7 +176,7 @@ Reads what there is, but no more than so much; waits where there is nothing.
 */
 int l_stream_readsome(lua_State *L) {
   lev_stream *self = checkfree(L);
-  size_t n = checksize(L, 2);
+  uint32_t n = checksize(L, 2);
   luaL_argcheck(L, n > 0, 2, "at least 1 byte expected");
   double timeout = opttimeout(L, 3, self);
   lev_request request = { .form = LEV_SOME, .n = n };
@@ -201,12 +201,12 @@ int l_stream_readuntil(lua_State *L) {
   const char *delimiter = lua_tolstring(L, 2, &length);
   luaL_argcheck(L, length > 0 && length <= UINT16_MAX, 2,
                 "1 to 65535 bytes expected");
-  size_t max = optsize(L, 3, self->max_line);
+  uint32_t max = optsize(L, 3, self->max_line);
   double timeout = opttimeout(L, 4, self);
   lev_request request = { .form = LEV_UNTIL,
                           .n = max,
                           .delimiter = delimiter,
-                          .length = (uint32_t)length };
+                          .length = (uint16_t)length };
   lua_settop(L, 2);
   return answer(L, self, &request, timeout);
 }
@@ -264,7 +264,7 @@ Returns bytes that stay to be read; waits until they have come.
 */
 int l_stream_peek(lua_State *L) {
   lev_stream *self = checkfree(L);
-  lev_request request = { .form = LEV_SOME, .n = SIZE_MAX, .peeks = true };
+  lev_request request = { .form = LEV_SOME, .n = UINT32_MAX, .peeks = true };
   if (!lua_isnoneornil(L, 2)) {
     request.form = LEV_EXACTLY;
     request.n = checksize(L, 2);

@@ -96,6 +96,7 @@ static const lev_waitkind waiting = {
   .what = "the end of",
   .k = waitk,
   .parked = true,
+  .listed = true,
 };
 
 /***
@@ -117,8 +118,8 @@ static int l_task_wait(lua_State *L) {
   lev_task *self = lev_task_check(L, task->head.base->state);
   if (self == task)
     return luaL_error(L, "a task cannot wait for its own end");
-  self->list = &task->waiters;
-  return lev_task_wait(L, self, &waiting, NULL, &task->head, timeout);
+  return lev_task_wait(L, self, &waiting, &task->waiters.first, &task->head,
+                       timeout);
 }
 
 /***

@@ -123,7 +123,7 @@ static void fail(lua_State *L, lev_task *task, int index) {
   }
   lua_pop(L, 1);
   lev_outcome why = lev_task_interruption(L, task->head.base->state, -1);
-  if (task->doomed == 0 && task->expired == 0) /* it is another task's */
+  if (task->doomed == 0 && !task->expired) /* it is another task's */
     why = LEV_NOTHING;
   task->ending = why == LEV_CANCELED   ? LEV_WASCANCELED
                  : why == LEV_TIMEDOUT ? LEV_WASTIMEDOUT
@@ -391,7 +391,7 @@ void lev_task_calm(lev_task *task) {
   if (task->doomed == 0 &&
       (task->deadline == 0 || lev_now() < task->deadline)) {
     task->grace = 0;
-    task->expired = 0;
+    task->expired = false;
   }
 }
 
@@ -422,10 +422,10 @@ bool lev_task_linger(lua_State *L, lev_object *self, bool now) {
 void lev_task_free(lua_State *L, lev_object *self) {
   lev_task *task = (lev_task *)self;
   (void)L;
-  lev_soon_del(&task->soon);
   if (task->state == LEV_WAITING && task->kind->left != NULL)
     task->kind->left(task);
   lev_task_unwait(task);
+  lev_soon_del(&task->soon);
   if (task->state != LEV_DONE)
     task->ending = LEV_WASCANCELED;
   task->state = LEV_DONE;

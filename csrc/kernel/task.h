@@ -71,6 +71,8 @@ typedef struct lev_waitkind {
   lua_KFunction k;
   bool shielded; /* neither a cancel nor a deadline raises in it: it is told */
   bool parked;   /* only another task or callback can end it, no event */
+  bool listed;   /* many may wait: the place is that of lev_waiters */
+  bool over;     /* it is over at once, after what is ready already */
   /* Asked at a timeout: whether it has happened after all. May be NULL. */
   bool (*late)(lev_task *task);
   /* Told when a timeout or a cancel has ended it. May be NULL. */
@@ -85,30 +87,33 @@ typedef struct lev_waiters {
 struct lev_task {
   lev_object head;
   lua_State *co; /* kept by a user value */
-  lev_soon soon;
-  lev_task *next, **at;     /* where it waits; NULL where nowhere */
-  lev_waiters *list;        /* if that is a list; set before the wait begins */
-  const lev_waitkind *kind; /* of the wait it is in; or NULL */
-  lev_object *object;       /* what it waits for; or NULL */
-  lev_waiters waiters;      /* for its end */
-  lev_scope *home;          /* the scope it was spawned in; or NULL */
-  lev_scope *scope;         /* the innermost one; kept by a user value */
+  union {
+    lev_soon soon; /* unless it waits */
+    struct {
+      lev_task *next, **at; /* where it waits; NULL where nowhere */
+      lev_waiters *list;    /* if that is a list */
+    } wait;
+  };
+  const lev_waitkind *kind;        /* of the wait it is in; or NULL */
+  lev_object *object;              /* what it waits for; or NULL */
+  lev_waiters waiters;             /* for its end */
+  lev_scope *home;                 /* the scope it was spawned in; or NULL */
+  lev_scope *scope;                /* the innermost one; kept by a user value */
   lev_task *sibling, **sibling_at; /* among the children of that */
   double due;                      /* when the wait ends; 0 for never */
   double deadline;                 /* after which waits raise; 0 for never */
-  double expired;                  /* the deadline that was raised last */
   double grace;    /* until when they may still wait in <close> handlers */
   uint32_t doomed; /* reasons why waits raise: a cancel, canceled scopes */
   uint8_t state, outcome, ending;
   int results;    /* how many it has returned: see LEV_UV_FAILURE */
   bool raises;    /* 'due' is not of the wait's own timeout */
+  bool expired;   /* the deadline was raised */
   bool parked;    /* counted as such */
   bool canceled;  /* by task:cancel */
   bool unwinding; /* an error is on its way out: <close> handlers run */
   bool observed;  /* somebody was told how it ended */
   bool rethrown;  /* an error that has a traceback is raised again */
   bool lost;      /* its coroutine was resumed by another */
-  bool over;      /* the wait that begins now is over at once */
 };
 
 /* Makes a coroutine of the new task on top of the stack: a function and its
@@ -146,7 +151,8 @@ void lev_task_prepare(lua_State *L, lev_task *task, const lev_waitkind *kind,
                       double timeout);
 
 /* Begins to wait for an object: `return lev_task_yield(...)`. The task stands in
- * the place of the only one that may wait, or in its list. [-0, +0, -] */
+ * the place of the only one that may wait, or in the list that begins there.
+ * [-0, +0, -] */
 int lev_task_yield(lua_State *L, lev_task *task, const lev_waitkind *kind,
                    lev_task **place, lev_object *object);
 

@@ -1,5 +1,7 @@
 /* Waiting: into a wait and out of it, in the coroutine of a task. */
 
+#include <string.h>
+
 #include "kernel/pin.h"
 #include "kernel/task.h"
 
@@ -25,7 +27,7 @@ lev_outcome lev_task_interruption(lua_State *L, const lev_state *state,
 static void interrupt(lua_State *L, lev_task *task, double now) {
   if (task->grace == 0)
     task->grace = now + grace;
-  task->expired = task->doomed > 0 ? 0 : task->deadline;
+  task->expired = task->doomed == 0;
   lev_pushat(L, task->head.base->state,
              task->doomed > 0 ? LEV_AT_CANCELED : LEV_AT_DEADLINE);
   lua_error(L);
@@ -60,29 +62,27 @@ int lev_task_busy(lua_State *L, const lev_task *other, const char *what) {
 }
 
 static void append(lev_waiters *list, lev_task *task) {
-  task->next = NULL;
-  task->at = list->end;
-  *task->at = task;
-  list->end = &task->next;
+  task->wait.list = list;
+  task->wait.at = list->end;
+  *list->end = task;
+  list->end = &task->wait.next;
 }
 
-/* Takes the task out of the place where it waits. */
 void lev_task_unwait(lev_task *task) {
-  lev_base *base = task->head.base;
-  if (task->at != NULL) {
-    *task->at = task->next;
-    if (task->next != NULL)
-      task->next->at = task->at;
-    else if (task->list != NULL)
-      task->list->end = task->at;
-  }
-  task->at = NULL;
-  task->next = NULL;
-  task->list = NULL;
-  task->over = false;
+  lev_task *next = task->wait.next;
+  if (task->state != LEV_WAITING)
+    return;
+  if (task->wait.at != NULL)
+    *task->wait.at = next;
+  if (next != NULL)
+    next->wait.at = task->wait.at;
+  else if (task->wait.list != NULL)
+    task->wait.list->end = task->wait.at;
+  memset(&task->soon, 0, sizeof task->soon);
+  task->state = LEV_READY;
   task->object = NULL;
   if (task->parked)
-    base->parked--;
+    task->head.base->parked--;
   task->parked = false;
 }
 
@@ -145,10 +145,11 @@ int lev_task_yield(lua_State *L, lev_task *task, const lev_waitkind *kind,
   task->outcome = LEV_NOTHING;
   task->rethrown = false;
   task->state = LEV_WAITING;
-  if (task->list != NULL) {
-    append(task->list, task);
+  memset(&task->wait, 0, sizeof task->wait);
+  if (kind->listed) {
+    append((lev_waiters *)place, task);
   } else if (place != NULL) {
-    task->at = place;
+    task->wait.at = place;
     *place = task;
   }
   if (kind->parked && task->due == 0) {
@@ -156,7 +157,7 @@ int lev_task_yield(lua_State *L, lev_task *task, const lev_waitkind *kind,
     base->parked++;
     lev_slots_idle(base);
   }
-  if (task->over)
+  if (kind->over)
     lev_task_wake(task, LEV_HAPPENED);
   return lua_yieldk(L, 0, 0, kind->k);
 }
