@@ -3,6 +3,7 @@
 --   active  N events are active when the loop starts
 --   again   one event makes itself active again in its callback
 --   ready   64 descriptors are always writable
+--   task    the same, and a task waits for each
 
 local libevent = require "libevent"
 
@@ -26,6 +27,16 @@ local function count()
   end
 end
 
+--- Waits again and again.
+local function follow(event)
+  local wait = event.wait
+  while left > 0 do
+    wait(event)
+    left = left - 1
+  end
+  base:loopbreak()
+end
+
 local events = {}
 if mode == "again" then
   base:event(-1, "", callback):active()
@@ -37,8 +48,12 @@ elseif mode == "active" then
 else
   for i = 1, 64 do
     local _, w = require "spec.posix".pipe()
-    events[i] = base:event(w, "wp", count)
-    events[i]:add()
+    if mode == "task" then
+      base:task(follow, base:event(w, "wp"))
+    else
+      events[i] = base:event(w, "wp", count)
+      events[i]:add()
+    end
   end
 end
 collectgarbage()

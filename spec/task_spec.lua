@@ -113,7 +113,7 @@ describe("run", function()
     end)
     assert.is_false(ok)
     assert.matches("tasks wait for what cannot happen:", got)
-    assert.matches("\n  stuck at spec/task_spec.lua:%d+: wait libevent.condition",
+    assert.matches("\n  stuck at spec/task_spec.lua:%d+: wait libevent.cond",
       got)
     local _, lines = got:gsub("\n", "")
     assert.equal(2, lines)

@@ -204,7 +204,8 @@ buffers, which are emptied.
 */
 int l_stream_write(lua_State *L) {
   lev_stream *self = lev_stream_self(L);
-  bool strings = checkstrings(L, self);
+  bool one = lua_gettop(L) == 2 && lua_type(L, 2) == LUA_TSTRING;
+  bool strings = one || checkstrings(L, self);
   lev_stillopen(L, &self->head); /* a metamethod may have closed it */
   bool istask = lev_istask(L, self->head.base->state);
   if (istask && self->writer != NULL && lev_task_waits(self->writer))

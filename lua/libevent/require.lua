@@ -1,5 +1,5 @@
---- A `require` that may wait: a module may use what only tasks can, and a second
--- task that requires it meanwhile waits for the first.
+--- A `require` that may wait: a module may use what only tasks can, and a
+-- second task that requires it meanwhile waits for the first.
 -- @within libevent
 
 local core = require "libevent.core"

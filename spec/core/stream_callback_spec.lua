@@ -193,7 +193,8 @@ describe("a stream with callbacks", function()
     posix.close(fd)
   end))
 
-  it("lives by itself, and dies in its own callback", loop(function(base, expect)
+  it("lives by itself, and dies in its own callback",
+    loop(function(base, expect)
     local one, other = libevent.socketpair()
     local fd = other:detach()
     base:stream(one):setcb {

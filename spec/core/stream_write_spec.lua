@@ -255,7 +255,6 @@ describe("stream:close", function()
     local one, other = libevent.socketpair()
     local fd = other:detach()
     base:stream(one)
-    one = nil
     collectgarbage()
     collectgarbage()
     assert.equal("", posix.read(fd))

@@ -361,7 +361,7 @@ describe("timeout", function()
     end)
     local ok, got = pcall(task.wait, task)
     assert.is_true(not ok and got == value)
-    assert.matches("in upvalue 'deep'", task:traceback():gsub("local", "upvalue"))
+    assert.matches("in local 'deep'", task:traceback())
   end))
 
   it("is inherited by what is spawned", run(function()

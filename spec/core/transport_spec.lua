@@ -1,6 +1,6 @@
--- A stream over a transport that is not plain: one of another shared object, which
--- changes every byte, begins with a handshake, and lets reads wait for writing and
--- writes for reading.
+-- A stream over a transport that is not plain: one of another shared object,
+-- which changes every byte, begins with a handshake, and lets reads wait for
+-- writing and writes for reading.
 
 local helper = require "spec.helper"
 local libevent = require "libevent"

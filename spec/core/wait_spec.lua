@@ -1,5 +1,6 @@
--- What holds for every wait: it ends by a cancel, a timeout of its own, a deadline
--- around it, and the closing of what it waits for, and leaves nothing behind.
+-- What holds for every wait: it ends by a cancel, a timeout of its own, a
+-- deadline around it, and the closing of what it waits for, and leaves nothing
+-- behind.
 
 local helper = require "spec.helper"
 local libevent = require "libevent"
