@@ -135,4 +135,17 @@ describe("examples", function()
     assert.equal("sub process!", pipe:read "l")
     finish(pipe, pid)
   end)
+
+  it("tasks/echo: sends lines back, says why a connection broke, ends on TERM",
+    function()
+      local pipe, pid, address = serve "tasks/echo"
+      assert.equal("one\ntwo\nlast", (run(("printf 'one\\ntwo\\nlast' | %s")
+        :format(nc(address)))))
+      local fd = posix.connect(program.port(address))
+      posix.write(fd, "not a whole line")
+      posix.reset(fd)
+      assert.matches("^127%.0%.0%.1:%d+: Connection reset by peer$",
+        pipe:read "l")
+      finish(pipe, pid)
+    end)
 end)

@@ -46,7 +46,7 @@ static int l_stream_new(lua_State *L) {
   lev_base *base = lev_self(L, &lev_event_base);
   lev_socket *socket = lev_check(L, 2, &lev_socket_type);
   double linger = 5;
-  lua_Integer max_line = 64 * 1024, max_all = 16 * 1024 * 1024;
+  lua_Integer max_line = LEV_MAX_LINE, max_all = LEV_MAX_ALL;
   if (!lua_isnoneornil(L, 3)) {
     lev_checkoptions(L, 3, names);
     linger = lev_optseconds(L, 3, "linger", linger);

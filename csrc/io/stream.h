@@ -31,7 +31,9 @@ enum {
 enum {
   LEV_AREA = 256 * 1024, /* bytes that one read takes, and that are kept */
   LEV_HIGH = 256 * 1024, /* bytes queued from which on a write waits */
-  LEV_LOW = 64 * 1024    /* until there are so few */
+  LEV_LOW = 64 * 1024,   /* until there are so few */
+  LEV_MAX_LINE = 64 * 1024,
+  LEV_MAX_ALL = 16 * 1024 * 1024
 };
 
 typedef enum lev_form {

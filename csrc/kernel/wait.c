@@ -205,7 +205,7 @@ static int intruded(lua_State *L, const lev_state *state) {
 lev_outcome lev_task_outcome(lua_State *L, lev_base *base) {
   lev_task *task = base->state->running;
   if (task == NULL || task->co != L || task->outcome == LEV_NOTHING)
-    intruded(L, base->state);
+    return (lev_outcome)intruded(L, base->state);
   lev_outcome outcome = task->outcome;
   task->outcome = LEV_NOTHING;
   if (task->kind->shielded)

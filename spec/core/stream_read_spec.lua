@@ -371,7 +371,8 @@ describe("reading", function()
 
   --- Reads all of it in random ways; returns false when all is read.
   local function step(stream, expected)
-    local kind, want, got = math.random(3)
+    local kind = math.random(3)
+    local want, got
     if kind == 1 then
       local n = math.random(5)
       want, got = expected.n(n), result(stream:read(n))
