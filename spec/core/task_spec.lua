@@ -270,6 +270,79 @@ describe("a task", function()
   end))
 end)
 
+describe("tasks of a base", function()
+  it("run where its loop runs in a coroutine", helper.loop(function(base)
+    local log = {}
+    base:task(function()
+      for i = 1, 3 do
+        log[#log + 1] = i
+        sleep(0.001)
+      end
+    end)
+    local co = coroutine.create(function()
+      coroutine.yield "before"
+      local why = base:loop()
+      log[#log + 1] = why
+      coroutine.yield "after"
+    end)
+    assert.same({ true, "before" }, { coroutine.resume(co) })
+    assert.same({ true, "after" }, { coroutine.resume(co) })
+    assert.same({ 1, 2, 3, "empty" }, log)
+  end))
+
+  it("run beside callbacks that resume coroutines", helper.loop(
+    function(base, expect)
+    local other = coroutine.wrap(function()
+      while true do
+        coroutine.yield(libevent.running())
+      end
+    end)
+    local task = base:task(function()
+      sleep(0.002)
+      return other()
+    end)
+    base:timer(expect(function()
+      assert.is_nil(other())
+      assert.is_nil(libevent.running())
+    end)):add(0.001)
+    base:dispatch()
+    assert.same(pack(nil), pack(task:wait()))
+  end))
+
+  it("are dropped with it, 10,000 that wait", function()
+    local base = libevent.event_base()
+    local condition, ended = base:condition(), 0
+    for i = 1, 10000 do
+      base:task(function()
+        if i % 2 == 0 then
+          condition:wait()
+        else
+          sleep(100)
+        end
+        ended = ended + 1
+      end)
+    end
+    base:loop "once"
+    assert.equal(10000, #base:tasks())
+    base:close()
+    collectgarbage()
+    assert.equal(0, ended)
+  end)
+
+  it("are collected with it", function()
+    local weak = setmetatable({}, { __mode = "k" })
+    do
+      local base = libevent.event_base()
+      weak[base] = true
+      weak[base:task(sleep, 100)] = true
+      base:loop "once"
+    end
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil(next(weak))
+  end)
+end)
+
 describe("sleep", function()
   it("never ends early, and keeps its rate", run(function(base)
     local start = base:now()
