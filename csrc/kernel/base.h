@@ -24,7 +24,8 @@ enum {
   LEV_UV_TRACEBACK = 5, /* of the last error */
   LEV_UV_READY = 6,     /* functions deferred, oldest first */
   LEV_UV_DRAINING = 7,  /* the batch of them that is being called */
-  LEV_BASE_UVS = 7
+  LEV_UV_RUNNING = 8,   /* a task that was closed while it ran */
+  LEV_BASE_UVS = 8
 };
 
 typedef struct lev_slots {
@@ -120,7 +121,8 @@ void *lev_selfcheck(lua_State *L, const lev_type *type);
 
 static inline void *lev_self(lua_State *L, const lev_type *type) {
   lev_object *self = lua_touserdata(L, 1);
-  bool good = lev_istype(L, 1, type) && self->open && self->base != NULL &&
+  bool good = self != NULL && lua_rawlen(L, 1) == type->size &&
+              self->type == type && self->open && self->base != NULL &&
               self->base->head.open && !lev_isforeign(self->base);
   return good ? self : lev_selfcheck(L, type);
 }

@@ -228,19 +228,24 @@ static void reportlate(const lev_frame *f, lev_task *task, int status) {
     lev_report(f->L, base, 0, status);
 }
 
-/* lua_resume has returned. */
+/* Pushes the task onto the main stack. */
+static void push(const lev_frame *f, const lev_task *task) {
+  lua_rawgeti(f->L, f->handler + 1, task->head.slot);
+}
+
+/* lua_resume has returned, and the task does not simply wait again. */
 static void returned(const lev_frame *f, lev_task *task, int status, int n) {
   if (task->head.slot == 0) { /* closed while it ran */
     if (status != LUA_OK && status != LUA_YIELD)
       reportlate(f, task, status);
     return;
   }
+  push(f, task);
   if (status == LUA_YIELD && task->state != LEV_RUNNING) {
-    if (n > 0)
-      lua_pop(task->co, n);
-  } else if (status == LUA_YIELD)
+    lua_pop(task->co, n);
+  } else if (status == LUA_YIELD) {
     kill(f, task, LEV_AT_YIELDED);
-  else if (status == LUA_OK) {
+  } else if (status == LUA_OK) {
     if (n > 0) {
       lua_xmove(task->co, f->L, 1);
       lua_setiuservalue(f->L, -2, LEV_UV_FAILURE);
@@ -253,30 +258,32 @@ static void returned(const lev_frame *f, lev_task *task, int status, int n) {
   }
 }
 
-/* Whether there is no coroutine to resume, or none to be resumed; concludes. */
-static bool isvoid(const lev_frame *f, lev_task *task) {
+/* Ends a task that cannot be resumed. */
+static void giveup(const lev_frame *f, lev_task *task) {
+  push(f, task);
   if (task->lost) {
     kill(f, task, LEV_AT_RESUMED);
-    return true;
+  } else { /* canceled before it began, or gone by coroutine.close */
+    task->ending = LEV_WASCANCELED;
+    conclude(f, task);
   }
-  bool started = task->state != LEV_NEW;
-  if (started ? lua_status(task->co) == LUA_YIELD : task->doomed == 0)
-    return false;
-  task->ending = LEV_WASCANCELED; /* or it went by coroutine.close */
-  conclude(f, task);
-  return true;
 }
 
-/* Runs the task on top of the main stack. */
+static bool canrun(const lev_task *task) {
+  if (task->state == LEV_NEW)
+    return task->doomed == 0;
+  return !task->lost && lua_status(task->co) == LUA_YIELD;
+}
+
+/* The frame is that of a callback: what is pushed beyond its top goes again. A
+ * task that is closed while it runs stays alive: see lev_task_free. */
 static void run(const lev_frame *f, lev_task *task) {
   lev_base *base = task->head.base;
   lev_state *state = base->state;
-  int n = 0, nargs = 0;
   base->depth++;
-  if (!isvoid(f, task)) {
+  if (canrun(task)) {
     lev_task *outer = state->running;
-    if (task->state == LEV_NEW)
-      nargs = lua_gettop(task->co) - 1;
+    int nargs = task->state == LEV_NEW ? lua_gettop(task->co) - 1 : 0, n = 0;
     task->state = LEV_RUNNING;
     state->running = task;
     int status = lua_resume(task->co, f->L, nargs, &n);
@@ -284,6 +291,8 @@ static void run(const lev_frame *f, lev_task *task) {
     bool waits = status == LUA_YIELD && task->state == LEV_WAITING && n == 0;
     if (!waits)
       returned(f, task, status, n);
+  } else {
+    giveup(f, task);
   }
   lev_depart(f->L, base);
 }
@@ -304,23 +313,24 @@ void lev_task_wakeall(lev_waiters *list, lev_outcome outcome) {
 }
 
 void lev_task_resume(lev_task *task, lev_outcome outcome) {
-  lev_frame f;
-  if (!lev_frame_open(&f, task->head.base)) {
+  lev_base *base = task->head.base;
+  if (base->depth > 0 || base->frame == 0) { /* not straight from our loop */
     lev_task_wake(task, outcome);
     return;
   }
+  lev_frame f = { base->state->main, base->frame, base->frame + 1, false };
   lev_task_unwait(task);
   task->outcome = (uint8_t)outcome;
-  lua_rawgeti(f.L, f.handler + 1, task->head.slot);
   run(&f, task);
-  lua_settop(f.L, f.top);
-  lev_frame_close(&f);
+  if (lua_gettop(f.L) != f.top)
+    lua_settop(f.L, f.top);
 }
 
 /* Tells on_error of a task that failed, if nobody has waited for it. */
 static void report(const lev_frame *f, lev_task *task) {
   lua_State *L = f->L;
   lev_base *base = task->head.base;
+  push(f, task);
   int index = lua_gettop(L);
   base->depth++;
   if (!task->observed) {
@@ -343,7 +353,6 @@ void lev_task_soon(lev_object *self) {
     lev_soon_add(&task->soon, self);
     return;
   }
-  lua_rawgeti(f.L, f.handler + 1, self->slot);
   if (task->state == LEV_DONE)
     report(&f, task);
   else
@@ -419,9 +428,22 @@ bool lev_task_linger(lua_State *L, lev_object *self, bool now) {
   return !now && lev_task_cancel(task);
 }
 
+/* A running coroutine must not be collected, even if nothing holds it any more:
+ * the base does until the next one. */
+static void hold(lua_State *L, const lev_task *task) {
+  if (lev_slots_push(L, task->head.base)) {
+    lua_rawgeti(L, -1, LEV_SLOT_BASE);
+    lua_rawgeti(L, -2, task->head.slot);
+    lua_setiuservalue(L, -2, LEV_UV_RUNNING);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
 void lev_task_free(lua_State *L, lev_object *self) {
   lev_task *task = (lev_task *)self;
-  (void)L;
+  if (task->state == LEV_RUNNING)
+    hold(L, task);
   if (task->state == LEV_WAITING && task->kind->left != NULL)
     task->kind->left(task);
   lev_task_unwait(task);

@@ -69,9 +69,9 @@ static void append(lev_waiters *list, lev_task *task) {
 }
 
 void lev_task_unwait(lev_task *task) {
-  lev_task *next = task->wait.next;
   if (task->state != LEV_WAITING)
     return;
+  lev_task *next = task->wait.next;
   if (task->wait.at != NULL)
     *task->wait.at = next;
   if (next != NULL)
