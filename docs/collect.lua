@@ -1,5 +1,5 @@
 -- Prepares the manual: gathers the blocks of all sources into one LDoc file per
--- page, and the guide, with references in the form LDoc resolves.
+-- page, and the topics, with references in the form LDoc resolves.
 --
 --   lua5.4 docs/collect.lua OUTDIR FILES...
 --
@@ -11,7 +11,7 @@ local blocks = require "docs.blocks"
 
 local out, files = arg[1], { table.unpack(arg, 2) }
 local pages = blocks.pages(blocks.read(files))
-local guide = arg[0]:gsub("[^/]*$", "guide.md")
+local folder = arg[0]:match "^.*/" or ""
 local broken = {}
 
 --- LDoc's names of everything a text may refer to.
@@ -101,14 +101,14 @@ local function save(name, produce)
   end)
 end
 
---- Copies the guide; what stands in its samples is no reference.
-local function write_guide(write)
+--- Copies a topic; what stands in its samples is no reference.
+local function write_topic(write, name)
   local sample = false
-  for number, line in ipairs(blocks.lines(guide)) do
+  for number, line in ipairs(blocks.lines(name)) do
     if line:find "^```" then
       sample = not sample
     end
-    write(sample and line or link(line, guide .. ":" .. number))
+    write(sample and line or link(line, name .. ":" .. number))
   end
 end
 
@@ -119,7 +119,11 @@ for _, page in ipairs(pages) do
     write_page(write, page)
   end)
 end
-save("guide.md", write_guide)
+for _, topic in ipairs { "guide.md", "performance.md" } do
+  save(topic, function(write)
+    write_topic(write, folder .. topic)
+  end)
+end
 if #broken > 0 then
   io.stderr:write(table.concat(broken, "\n"), "\n")
   os.exit(1)

@@ -127,10 +127,10 @@ static bool isover(const lev_stream *self, int direction, double now) {
 
 /* What came in the same turn counts. */
 static bool revive(lev_stream *self, int direction, double now) {
-  if (direction == 0)
-    lev_stream_fill(self);
-  else
+  if (direction == 1)
     lev_stream_flush(self);
+  else if (!self->greeting)
+    lev_stream_fill(self);
   if (!isover(self, direction, now))
     return true;
   self->active[direction] = now;
@@ -151,13 +151,15 @@ void lev_stream_due(const lev_frame *f, lev_object *object) {
   if (object->lingering) {
     lev_lingering_due(f, self, index);
   } else if (object->open) {
+    if (!self->watched) /* nothing is wanted: the peer cannot be late */
+      self->active[0] = now;
     for (int i = 0; i < 2; i++)
       self->expired[i] = isover(self, i, now) && !revive(self, i, now);
     double next = expiry(self);
     if (next == 0 && self->source != NULL && self->timeout[1] > 0)
       next = now + (double)self->timeout[1]; /* what is relayed sets none */
     if (next > 0) /* its own entry has just been taken out: there is room */
-      lev_deadline_add(f->L, object, index, next - now);
+      lev_deadline_add(f->L, object, index, fmax(next - now, 0));
     for (int i = 0; i < 2; i++) {
       if (object->open && self->expired[i] && self->listens)
         tellevent(self, "rw"[i], -1);

@@ -128,6 +128,25 @@ describe("a stream with callbacks", function()
     assert.same({ "data" }, log)
   end))
 
+  it("is not late while nothing is read from it", loop(function(base)
+    local one, other = streams(base)
+    local sink, peer = streams(base)
+    local told = 0
+    one:setcb { event = function(_, what)
+      told = told + (what == "timeout" and 1 or 0)
+    end }
+    one:timeouts(0.005)
+    one:relay(sink) -- which nobody reads from
+    other:write(("x"):rep(4000000))
+    base:timer(function()
+      assert.equal(0, told)
+      for _, stream in ipairs { one, other, sink, peer } do
+        stream:close "now"
+      end
+    end):add(0.05)
+    base:dispatch()
+  end))
+
   it("is told later what it did not listen to", loop(function(base, expect)
     local one, other = streams(base)
     one:setcb { read = function() end }
