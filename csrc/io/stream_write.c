@@ -164,7 +164,7 @@ static int writek(lua_State *L, int status, lua_KContext ctx) {
 
 static int await(lua_State *L, lev_stream *self, const lev_waitkind *kind,
                  double timeout) {
-  lev_task *task = lev_task_check(L, self->head.base->state);
+  lev_task *task = lev_task_checkat(L, self->head.base);
   if (timeout < 0 && self->timeout[1] > 0)
     timeout = (double)self->timeout[1];
   lua_settop(L, 1);
@@ -207,7 +207,8 @@ int l_stream_write(lua_State *L) {
   bool one = lua_gettop(L) == 2 && lua_type(L, 2) == LUA_TSTRING;
   bool strings = one || checkstrings(L, self);
   lev_stillopen(L, &self->head); /* a metamethod may have closed it */
-  bool istask = lev_istask(L, self->head.base->state);
+  bool istask = lev_istask(L, self->head.base->state) &&
+                self->head.base->state->running->head.base == self->head.base;
   if (istask && self->writer != NULL && lev_task_waits(self->writer))
     return lev_task_busy(L, self->writer, "output");
   if (self->broken || self->shut)

@@ -137,6 +137,15 @@ static inline lev_task *lev_task_check(lua_State *L, const lev_state *state) {
              : lev_task_refuse(L, state);
 }
 
+/* The same for a wait at an object that events of its base wake: those resume
+ * the task at once, so its own base must be the same. [-0, +0, v] */
+static inline lev_task *lev_task_checkat(lua_State *L, const lev_base *base) {
+  lev_task *task = lev_task_check(L, base->state);
+  if (task->head.base != base)
+    luaL_error(L, "a task waits only for objects of its own event_base");
+  return task;
+}
+
 /* Whether a task that waits still does: its coroutine may have been closed, and
  * it is woken then. [-0, +0, -] */
 bool lev_task_waits(lev_task *task);

@@ -203,7 +203,7 @@ or the time is over.
 static int l_event_wait(lua_State *L) {
   lev_eventobject *self = lev_self(L, &lev_event);
   double timeout = lua_gettop(L) > 1 ? lev_opttimeout(L, 2) : -1;
-  lev_task *task = lev_task_check(L, self->head.base->state);
+  lev_task *task = lev_task_checkat(L, self->head.base);
   if (self->waiter != NULL && lev_task_waits(self->waiter))
     return lev_task_busy(L, self->waiter, "event");
   lev_task_prepare(L, task, &waiting, timeout);

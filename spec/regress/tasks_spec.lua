@@ -290,6 +290,30 @@ describe("a task", function()
     end)
     assert.is_true(ended)
   end))
+
+  it("waits for no descriptor of another base, whose loop would resume it",
+    function()
+      local here, there = libevent.event_base(), libevent.event_base()
+      local one, other = libevent.socketpair()
+      local stream, peer = there:stream(one), there:stream(other)
+      local event = there:event(stream, "r")
+      local task = here:task(function()
+        for _, name in ipairs { "read", "peek" } do
+          assert.has_error(function() stream[name](stream, 1) end,
+            "a task waits only for objects of its own event_base")
+        end
+        assert.has_error(function() stream:relay(peer) end,
+          "a task waits only for objects of its own event_base")
+        assert.has_error(function() event:wait() end,
+          "a task waits only for objects of its own event_base")
+        stream:write(("x"):rep(1e6)) -- waits not
+        return "done"
+      end)
+      here:loop()
+      assert.equal("done", task:status())
+      there:close()
+      here:close()
+    end)
 end)
 
 describe("run", function()
