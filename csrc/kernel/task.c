@@ -214,8 +214,9 @@ static void kill(const lev_frame *f, lev_task *task, int place) {
   lua_pushvalue(L, -1);
   lua_setiuservalue(L, index, LEV_UV_FAILURE);
   fail(L, task, index);
-  if (suspended)
-    lua_resetthread(task->co);
+  lua_State *co = task->co;
+  if (suspended && lua_resetthread(co) != LUA_OK)
+    lua_settop(co, 0); /* an error there would look like a new coroutine */
   if (task->head.slot != 0)
     conclude(f, task);
 }
