@@ -137,6 +137,21 @@ function helper.streams(base, options)
   end })
 end
 
+--- Runs a function as a finalizer at the next allocation that may collect
+-- garbage; `normal_collector` must follow.
+function helper.at_next_allocation(fn)
+  local collect = collectgarbage
+  collect()
+  collect "stop"
+  setmetatable({}, { __gc = fn })
+  collect("incremental", 100, 1000, 30)
+  collect "restart"
+end
+
+function helper.normal_collector()
+  collectgarbage("incremental", 200, 100, 13)
+end
+
 --- A bufferevent on one end of a socketpair, and the descriptor of the other.
 function helper.connected(base, options)
   local one, other = assert(libevent.socketpair())

@@ -8,18 +8,8 @@ local loop, run, streams = helper.loop, helper.run, helper.streams
 local spawn, sleep = libevent.spawn, libevent.sleep
 local pack = table.pack
 
---- Runs a function in a finalizer at the next allocation.
-local function at_next_allocation(fn)
-  collectgarbage()
-  collectgarbage "stop"
-  setmetatable({}, { __gc = fn })
-  collectgarbage("incremental", 100, 1000, 30)
-  collectgarbage "restart"
-end
-
-local function normal()
-  collectgarbage("incremental", 200, 100, 13)
-end
+local at_next_allocation = helper.at_next_allocation
+local normal = helper.normal_collector
 
 describe("a stream with callbacks", function()
   it("with a timeout bears the end, and takes no other's deadline",

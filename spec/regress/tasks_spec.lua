@@ -7,19 +7,8 @@ local run = helper.run
 local spawn, sleep = libevent.spawn, libevent.sleep
 local pack = table.pack
 
---- Runs a function in a finalizer at the next allocation.
-local function at_next_allocation(fn)
-  local collect = collectgarbage
-  collect()
-  collect "stop"
-  setmetatable({}, { __gc = fn })
-  collect("incremental", 100, 1000, 30)
-  collect "restart"
-end
-
-local function normal()
-  collectgarbage("incremental", 200, 100, 13)
-end
+local at_next_allocation = helper.at_next_allocation
+local normal = helper.normal_collector
 
 describe("a task", function()
   it("closed by a finalizer while it opens a scope is closed", run(function()
