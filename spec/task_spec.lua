@@ -163,6 +163,20 @@ describe("run", function()
     end, "run inside a loop")
   end)
 
+  it("refuses bad arguments", function()
+    for _, bad in ipairs { 1, "x", {}, true } do
+      assert.error_matches(function()
+        run(bad)
+      end, "bad argument #1 to 'run' %(function or event_base expected, got")
+    end
+    assert.is_false(pcall(run))
+    local base <close> = libevent.event_base()
+    assert.is_false(pcall(run, base))
+    assert.equal(1, (run(base, function()
+      return 1
+    end)))
+  end)
+
   it("bears it that its base is closed", function()
     assert.is_nil(run(function()
       libevent.base():close()

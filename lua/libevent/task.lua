@@ -173,7 +173,10 @@ function task.run(base, fn, ...)
     local own <close> = assert(core.event_base())
     return task.run(own, base, fn, ...)
   end
-  base = base or error("bad argument #1 to 'run' (function expected)", 2)
+  if type(base) ~= "userdata" then
+    error("bad argument #1 to 'run' (function or event_base expected, got "
+      .. type(base) .. ")", 2)
+  end
   local main = base:task(fn, ...)
   main:name "main"
   watcher = base:task(watch_over, main, base)
