@@ -314,6 +314,10 @@ void lev_register(lua_State *L, int module, const lev_type *type) {
   lua_setfield(L, metatable, "__metatable");
   lua_pushboolean(L, 1);
   lua_rawsetp(L, metatable, &object_key);
+  for (int i = 0; type->strings != NULL && type->strings[i] != NULL; i++) {
+    lua_pushstring(L, type->strings[i]);
+    lua_rawseti(L, metatable, i + 1);
+  }
   lua_pushvalue(L, metatable);
   luaL_setfuncs(L, metamethods, 1);
   if (type->metamethods != NULL) {

@@ -37,6 +37,9 @@ typedef struct lev_type {
   const luaL_Reg *metamethods;  /* besides the common ones; may be NULL */
   const luaL_Reg *constructors; /* methods of the base; may be NULL */
   const luaL_Reg *functions;    /* of the module; may be NULL */
+  const char *const *strings;   /* NULL ends them; may be NULL: they stand in
+                                   the metatable, upvalue 1 of each method,
+                                   from place 1 on */
 
   /* Releases what was acquired; runs once, may run in a finalizer. */
   void (*free)(lua_State *L, lev_object *self);

@@ -156,8 +156,17 @@ int lev_task_busy(lua_State *L, const lev_task *other, const char *what);
 /* Gets ready to wait; a negative timeout is none. Raises if the task was
  * canceled or its deadline is over, so what the wait needs comes after it.
  * [-0, +0, v] */
-void lev_task_prepare(lua_State *L, lev_task *task, const lev_waitkind *kind,
-                      double timeout);
+void lev_task_schedule(lua_State *L, lev_task *task, const lev_waitkind *kind,
+                       double timeout);
+
+static inline void lev_task_prepare(lua_State *L, lev_task *task,
+                                    const lev_waitkind *kind, double timeout) {
+  task->due = 0;
+  task->raises = false;
+  if (timeout >= 0 || task->doomed > 0 || task->deadline > 0 ||
+      task->head.base->slots.cells[task->head.slot] != 0)
+    lev_task_schedule(L, task, kind, timeout);
+}
 
 /* Begins to wait for an object: `return lev_task_yield(...)`. The task stands in
  * the place of the only one that may wait, or in the list that begins there.

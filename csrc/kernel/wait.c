@@ -127,14 +127,9 @@ static void schedule(lua_State *L, lev_task *task, double due) {
   }
 }
 
-void lev_task_prepare(lua_State *L, lev_task *task, const lev_waitkind *kind,
-                      double timeout) {
-  const lev_base *base = task->head.base;
-  task->due = 0;
-  task->raises = false;
-  if (timeout >= 0 || task->doomed > 0 || task->deadline > 0 ||
-      base->slots.cells[task->head.slot] != 0)
-    schedule(L, task, limit(L, task, kind->shielded, timeout));
+void lev_task_schedule(lua_State *L, lev_task *task, const lev_waitkind *kind,
+                       double timeout) {
+  schedule(L, task, limit(L, task, kind->shielded, timeout));
 }
 
 int lev_task_yield(lua_State *L, lev_task *task, const lev_waitkind *kind,

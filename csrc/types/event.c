@@ -158,10 +158,6 @@ static int l_event_add(lua_State *L) {
 }
 
 static int waitk(lua_State *L, int status, lua_KContext ctx) {
-  static const char *const sets[] = {
-    "",  "t",  "r",  "rt",  "w",  "wt",  "rw",  "rwt",
-    "c", "ct", "rc", "rct", "wc", "wct", "rwc", "rwct",
-  };
   const lev_eventobject *self = lua_touserdata(L, 1);
   (void)status, (void)ctx;
   lev_outcome outcome = lev_task_woken(L, self->head.base);
@@ -170,8 +166,9 @@ static int waitk(lua_State *L, int status, lua_KContext ctx) {
   if (outcome == LEV_CLOSED)
     return lev_because(L, "closed", ECANCELED);
   int what = self->happened;
-  lua_pushstring(L, sets[(what & (EV_TIMEOUT | EV_READ | EV_WRITE)) |
-                         (what & EV_CLOSED ? 8 : 0)]);
+  lua_rawgeti(L, lua_upvalueindex(1),
+              1 + ((what & (EV_TIMEOUT | EV_READ | EV_WRITE)) |
+                   (what & EV_CLOSED ? 8 : 0)));
   return 1;
 }
 
@@ -388,6 +385,12 @@ static const luaL_Reg methods[] = {
   { NULL, NULL },
 };
 
+/* The sets of what can happen, in the order of libevent's bits. */
+static const char *const strings[] = {
+  "",   "t",  "r",   "rt", "w",   "wt",  "rw",   "rwt", "c",
+  "ct", "rc", "rct", "wc", "wct", "rwc", "rwct", NULL,
+};
+
 static const luaL_Reg constructors[] = {
   { "event", l_event_new },
   { NULL, NULL },
@@ -398,6 +401,7 @@ const lev_type lev_event = {
   .size = sizeof(lev_eventobject),
   .uservalues = 3,
   .methods = methods,
+  .strings = strings,
   .constructors = constructors,
   .free = free_event,
   .pending = pending_event,
