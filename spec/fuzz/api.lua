@@ -11,17 +11,19 @@
 local libevent = require "libevent"
 local posix = require "spec.posix"
 local toy = require "spec.toy"
+local values = require "spec.fuzz.values"
 
 local seeds = tonumber(arg[1]) or 1000
 local first = tonumber(arg[2]) or 1
 local calls = 400
 local nested = 2000
 local random = math.random
+local pick, some, seconds = values.pick, values.some, values.seconds
+local bytes, options = values.bytes, values.options
+local guided, arguments = values.guided, values.arguments
 
-local pool -- the objects of this seed
 local left -- how often its callbacks and tasks may call
 local depths -- callbacks within callbacks that call at random, by coroutine
-local threads -- the coroutines of its tasks
 
 local function descriptors()
   local n = 0
@@ -29,13 +31,6 @@ local function descriptors()
     n = n + 1
   end
   return n
-end
-
-local file = io.tmpfile()
-local long = ("long "):rep(10000) -- goes into buffers by reference
-
-local function pick(list)
-  return list[random(#list)]
 end
 
 local call
@@ -61,9 +56,12 @@ local function callback()
   end
 end
 
+values.callback = callback
+
 --- What tasks do.
 local function body(...)
   if coroutine.isyieldable() then
+    local threads = values.threads
     threads[#threads < 40 and #threads + 1 or random(40)] = coroutine.running()
   end
   local closed <close> = random(5) == 1 -- luacheck: ignore
@@ -78,52 +76,7 @@ local function body(...)
   return ...
 end
 
-local function is(object, kind)
-  return tostring(object):find("libevent." .. kind .. ":", 1, true) ~= nil
-end
-
---- An object of that kind, if one is found.
-local function some(kind)
-  for _ = 1, 20 do
-    local object = pick(pool)
-    if is(object, kind) then
-      return object
-    end
-  end
-end
-
-local values = {
-  function() return nil end,
-  function() return random(-2, 40) end,
-  function() return random() * 0.01 end,
-  function() return pick { 0, -1, 0 / 0, 1 / 0, 1e9, 2 ^ 53, math.mininteger,
-    math.maxinteger } end,
-  function()
-    return pick { "", "r", "w", "rw", "rp", "wp", "rwcpe", "x", "INT", "USR1",
-      "KILL", "nowait", "once", "added", "all", "\0", ("a"):rep(300),
-      "a\r\nb\n", "now", "finished", "lf", "nodelay", "l", "L", ">s2", long }
-  end,
-  function() return callback end,
-  function() return callback end,
-  function() return body end,
-  function() return {} end,
-  function() return { priorities = random(0, 4), avoid = { "epoll" } } end,
-  function() return pick(pool) end,
-  function() return random(2) == 1 end,
-  function() return file end,
-  function() return coroutine.create(callback) end,
-  function() return pick(threads) end,
-  function() return setmetatable({}, { __gc = callback }) end,
-}
-
-local function arguments()
-  local n = random(0, 4)
-  local list = { n = n }
-  for i = 1, n do
-    list[i] = pick(values)()
-  end
-  return table.unpack(list, 1, n)
-end
+values.body = body
 
 -- A loop that waits may have nothing to wake it, so these never wait. And a
 -- number at random may be a descriptor of somebody else.
@@ -134,130 +87,6 @@ local limits = {
     return base, pick { "nowait", "nowait", "bad" }
   end,
 }
-
-local function callbacks()
-  return { read = random(2) == 1 and callback or nil,
-    write = random(2) == 1 and callback or nil,
-    event = random(2) == 1 and callback or nil }
-end
-
-local function seconds()
-  return random(2) == 1 and random() * 0.001 or nil
-end
-
-local function size()
-  return random(3) == 1 and random(0, 100000) or random(0, 4)
-end
-
-local function bytes()
-  return pick { "x", "a line\n", "\r\n", "\0\3abc", long, random(100) }
-end
-
-local function options()
-  return { linger = random(0, 1) * random() * 0.01,
-    max_line = random(3) == 1 and 10 or nil,
-    max_all = random(3) == 1 and 1000 or nil }
-end
-
---- Arguments that make sense, by method; first those of streams.
-local of_streams = {
-  read = function()
-    return pick { "l", "L", "a", random(0, 9), size() }, seconds()
-  end,
-  readsome = function() return size(), seconds() end,
-  readuntil = function()
-    return pick { "\n", "ng l", "abc" }, random(2) == 1 and size() or nil,
-      seconds()
-  end,
-  readframe = function()
-    return pick { ">s2", "<s2", "s1", "=s8", "s" },
-      random(2) == 1 and size() or nil, seconds()
-  end,
-  peek = function() return random(2) == 1 and size() or nil, seconds() end,
-  unread = bytes,
-  lines = function()
-    return pick { "l", "L", "a", random(9) }, seconds()
-  end,
-  write = function()
-    return bytes(), pick { "y", { bytes(), bytes() },
-      libevent.evbuffer(long), pick(pool) }
-  end,
-  flush = seconds,
-  relay = function(stream)
-    return random(5) == 1 and stream or some "stream",
-      libevent.running() and seconds()
-  end,
-  setcb = function() return random(3) > 1 and callbacks() or nil end,
-  timeouts = function() return seconds(), seconds() end,
-  shutdown = function() end,
-}
-
-local sensible = {
-  stream = function()
-    return (libevent.socketpair()), options()
-  end,
-  task = function() return body, "argument" end,
-  spawn = function() return body end,
-  wait = function() return seconds() end,
-  name = function() return pick { "name", nil } end,
-  signal = function(object)
-    if is(object, "condition") then
-      return random(2)
-    end
-    return pick { "USR1", "USR2", 34 }, callback
-  end,
-  on_error = function() return pick { callback, nil } end,
-  timer = function() return callback end,
-  defer = function() return callback end,
-  event = function()
-    return pick { -1, pool.r, pool.w }, pick { "", "r", "wp", "rp" }, callback
-  end,
-  add = function(object)
-    if tostring(object):find "evbuffer" then
-      return pick { "x", long, pick(pool) }
-    end
-    return random() * 0.01
-  end,
-  listener = function()
-    return "127.0.0.1:0", { disabled = random(3) == 1 }, callback
-  end,
-  bufferevent = function()
-    return pick { false, pick(pool), (libevent.socketpair()) } or nil,
-      { defer = random(3) == 1, linger = random(0, 1) }
-  end,
-  connect = function()
-    local ok, address = pcall(function(target)
-      return target:getsockname()
-    end, pick(pool))
-    return ok and address or "unix:/nowhere"
-  end,
-  setcb = function(object)
-    return tostring(object):find "bufferevent" and callbacks() or callback
-  end,
-  add_cb = function() return callback end,
-  enable = function() return "rw" end,
-  write = function(object)
-    if tostring(object):find "evbuffer" then
-      return pool.w
-    end
-    return pick { "x", long, pick(pool) }, "y"
-  end,
-  read = function(object)
-    return tostring(object):find "evbuffer" and pool.r or random(100)
-  end,
-  setwatermark = function() return "rw", random(0, 4), random(4, 20) end,
-  set_timeouts = function() return 0.001, 0.001 end,
-  shutdown = function() return pick { "r", "w", "rw" } end,
-  close = function() return pick { "now", nil } end,
-}
-
-local function guided(object, name)
-  local make = is(object, "stream") and of_streams[name] or sensible[name]
-  if make then
-    return object, make(object)
-  end
-  return object, arguments()
-end
 
 local function names_of(object)
   local names = {}
@@ -273,9 +102,10 @@ local names = setmetatable({}, { __mode = "k" })
 --- Puts objects that a call has returned into the pool; a descriptor that was
 -- given away is nobody's.
 local function keep(ok, ...)
+  local pool = values.pool
   for i = 1, ok and select("#", ...) or 0 do
     local result = select(i, ...)
-    if type(result) == "userdata" and result ~= file then
+    if type(result) == "userdata" and result ~= values.file then
       pool[#pool < 60 and #pool + 1 or random(2, #pool)] = result
     end
   end
@@ -307,10 +137,14 @@ local functions = {
   end,
   function() return libevent.spawn(body) end,
   function() return libevent.defer(callback) end,
-  function() return libevent.wait(pick { pool.r, pool.w }, "rw", seconds()) end,
+  function()
+    return libevent.wait(pick { values.pool.r, values.pool.w }, "rw", seconds())
+  end,
   function() return libevent.tasks(some "event_base") end,
-  function() return coroutine.close(pick(threads)) end,
-  function() return coroutine.resume(pick(threads), pick(pool)) end,
+  function() return coroutine.close(pick(values.threads)) end,
+  function()
+    return coroutine.resume(pick(values.threads), pick(values.pool))
+  end,
   function() return coroutine.wrap(body)() end,
   function()
     for _ in some "stream":lines(pick { "l", 10 }, 0.001) do
@@ -378,7 +212,7 @@ function call()
   elseif random(6) == 1 then
     return keep(pcall(pick(functions)))
   end
-  local object = #pool > 0 and pick(pool)
+  local object = #values.pool > 0 and pick(values.pool)
   if not object then
     return
   end
@@ -398,7 +232,7 @@ function call()
       or table.pack(object, arguments())
   end
   if random(50) == 1 and not limits[name] then
-    args[1] = pick(values)()
+    args[1] = values.any()
   end
   local results = table.pack(pcall(methods[name],
     table.unpack(args, 1, args.n)))
@@ -406,8 +240,8 @@ function call()
     posix.close(results[2])
   end
   keep(table.unpack(results, 1, results.n))
-  if random(30) == 1 and #pool > 1 then
-    table.remove(pool, random(#pool))
+  if random(30) == 1 and #values.pool > 1 then
+    table.remove(values.pool, random(#values.pool))
   end
 end
 
@@ -415,19 +249,19 @@ local function seed(n)
   math.randomseed(n)
   collectgarbage(n % 2 == 0 and "incremental" or "generational")
   local r, w = posix.pipe()
-  pool = { r = r, w = w, assert(libevent.event_base()) }
-  left, threads, depths = nested, {}, setmetatable({}, { __mode = "k" })
+  values.pool = { r = r, w = w, assert(libevent.event_base()) }
+  left, values.threads, depths = nested, {}, setmetatable({}, { __mode = "k" })
   libevent.track(n % 3 == 0)
-  start(pool[1])
+  start(values.pool[1])
   for _ = 1, calls do
     if random(3) == 1 then
       turn()
     elseif random(20) == 1 then
       pause(random() * 0.001)
     end
-    if #pool == 0 or random(100) == 1 then
-      pool[#pool + 1] = libevent.event_base()
-      start(pool[#pool])
+    if #values.pool == 0 or random(100) == 1 then
+      values.pool[#values.pool + 1] = libevent.event_base()
+      start(values.pool[#values.pool])
     end
     if random(60) == 1 then
       keep(pcall(libevent.evbuffer, "x"))
@@ -435,7 +269,7 @@ local function seed(n)
     end
     call()
   end
-  pool, left, threads = { r = r, w = w }, 0, {}
+  values.pool, left, values.threads = { r = r, w = w }, 0, {}
   collectgarbage()
   collectgarbage()
   posix.close(r)
@@ -446,7 +280,7 @@ local before = descriptors()
 for n = first, first + seeds - 1 do
   posix.alarm(30)
   local ok, message = xpcall(seed, debug.traceback, n)
-  pool = nil
+  values.pool = nil
   collectgarbage()
   collectgarbage()
   if not ok or descriptors() ~= before then
