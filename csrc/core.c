@@ -1,5 +1,8 @@
 /***
 The C core: what libevent itself offers, as `require "libevent"` re-exports it.
+
+The table `libevent.errno` has the errno values that calls return as a code, by
+name: `code == libevent.errno.ECONNREFUSED`.
 @module libevent.core
 */
 
@@ -11,6 +14,7 @@ The C core: what libevent itself offers, as `require "libevent"` re-exports it.
 #include "kernel/bytes.h"
 #include "kernel/log.h"
 #include "kernel/process.h"
+#include "kernel/result.h"
 #include "types/bufferevent.h"
 #include "types/evbuffer.h"
 #include "types/evconnlistener.h"
@@ -129,6 +133,8 @@ int luaopen_libevent_core(lua_State *L) {
   for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
     lev_register(L, -1, types[i]);
   lev_evutil_register(L, -1);
+  lev_pusherrno(L);
+  lua_setfield(L, -2, "errno");
   lev_api_publish(L);
   lev_stream_publish(L);
   lua_pushvalue(L, -1);

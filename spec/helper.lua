@@ -152,6 +152,27 @@ function helper.normal_collector()
   collectgarbage("incremental", 200, 100, 13)
 end
 
+--- Leaves so many descriptors free; returns a function that undoes it.
+function helper.exhaust(left)
+  local taken, before = {}, posix.nofile(helper.descriptors() + 40)
+  while true do
+    local fd = posix.dup(0)
+    if not fd then
+      break
+    end
+    taken[#taken + 1] = fd
+  end
+  for _ = 1, left do
+    posix.close(table.remove(taken))
+  end
+  return function()
+    for _, fd in ipairs(taken) do
+      posix.close(fd)
+    end
+    posix.nofile(before)
+  end
+end
+
 --- A bufferevent on one end of a socketpair, and the descriptor of the other.
 function helper.connected(base, options)
   local one, other = assert(libevent.socketpair())

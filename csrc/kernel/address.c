@@ -84,8 +84,8 @@ static const char *parsev6(char *host, int port, lev_address *a) {
 static const char *parsev4(const char *host, int port, lev_address *a) {
   struct sockaddr_in *in = (struct sockaddr_in *)&a->storage;
   if (inet_pton(AF_INET, host, &in->sin_addr) != 1)
-    return "not a numeric address, such as 127.0.0.1:80, [::1]:80 or "
-           "unix:/path";
+    return "names are not looked up here, but addresses such as 127.0.0.1:80, "
+           "[::1]:80 or unix:/path";
   in->sin_family = AF_INET;
   in->sin_port = htons((uint16_t)port);
   a->length = sizeof *in;

@@ -20,4 +20,7 @@ int lev_because(lua_State *L, const char *text, int code);
  * [-0, +1 or +3, m] */
 int lev_result(lua_State *L, int ok, const char *what);
 
+/* Pushes a table of errno values by name. [-0, +1, m] */
+void lev_pusherrno(lua_State *L);
+
 #endif

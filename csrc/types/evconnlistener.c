@@ -84,7 +84,7 @@ static bool listento(lua_State *L, lev_evconnlistener *self,
 }
 
 /***
-Creates a listener, enabled from the start. Does the work of
+Creates a listener, enabled from the start if it has a callback. Does the work of
 `evconnlistener_new_bind`.
 @function event_base:listener
 @param address string|libevent.socket An address, such as `"127.0.0.1:9995"`,
@@ -101,9 +101,9 @@ listener is closed, and one that nobody listens to any more is replaced.
 - `nodelay`: boolean, send small packets at once on what is accepted; on;
 - `v6only`: boolean, no IPv4 on an IPv6 address; as the system has it;
 - `mode`: string, octal permissions of a unix socket, such as `"0660"`.
-@param callback fun(listener: libevent.evconnlistener, socket: libevent.socket, peer: string)
+@param callback? fun(listener: libevent.evconnlistener, socket: libevent.socket, peer: string)
 Gets each connection as a socket, and the address it came from. If it fails, the
-socket is closed.
+socket is closed. Without one, tasks call @{evconnlistener:accept}.
 @return libevent.evconnlistener? listener
 @return string? message
 @return integer? code An errno value, such as `EADDRINUSE`.
@@ -118,10 +118,13 @@ static int l_evconnlistener_new(lua_State *L) {
   else
     lev_checkaddress(L, 2, &a);
   checklistening(L, 3, &how);
-  luaL_checktype(L, 4, LUA_TFUNCTION);
-  bool disabled = lev_optboolean(L, 3, "disabled", false);
+  bool calls = !lua_isnoneornil(L, 4);
+  if (calls)
+    luaL_checktype(L, 4, LUA_TFUNCTION);
+  bool disabled = lev_optboolean(L, 3, "disabled", false) || !calls;
   lev_evconnlistener *self = lev_new(L, 1, &lev_evconnlistener_type);
-  lev_setcallback(L, -1, LEV_UV_CALLBACK, 4);
+  if (calls)
+    lev_setcallback(L, -1, LEV_UV_CALLBACK, 4);
   if (socket != NULL && !socket->head.open) /* by a finalizer */
     return luaL_argerror(L, 2, "attempt to use a closed socket");
   self->generation = lev_generation();
@@ -143,7 +146,8 @@ static int l_evconnlistener_new(lua_State *L) {
 }
 
 /***
-Accepts connections again. Does the work of `evconnlistener_enable`.
+Accepts connections again; raises where there is no callback, or a task accepts.
+Does the work of `evconnlistener_enable`.
 @function evconnlistener:enable
 @return boolean? ok
 @return string? message
@@ -151,6 +155,10 @@ Accepts connections again. Does the work of `evconnlistener_enable`.
 */
 static int l_evconnlistener_enable(lua_State *L) {
   lev_evconnlistener *self = lev_self(L, &lev_evconnlistener_type);
+  if (lua_getiuservalue(L, 1, LEV_UV_CALLBACK) != LUA_TFUNCTION)
+    return luaL_error(L, "this listener has no callback");
+  if (self->acceptor != NULL && lev_task_waits(self->acceptor))
+    return lev_task_busy(L, self->acceptor, "listener");
   bool ok = self->enabled || start(L, self, 1);
   int code = errno;
   lev_unpinidle(L, &self->head);
@@ -159,6 +167,8 @@ static int l_evconnlistener_enable(lua_State *L) {
 }
 
 static void stop(lev_evconnlistener *self) {
+  if (!self->enabled)
+    return;
   event_del(&self->event);
   lev_deadline_del(&self->head);
   self->enabled = self->paused = false;
@@ -232,6 +242,8 @@ static void free_evconnlistener(lua_State *L, lev_object *object) {
   (void)L;
   lev_evconnlistener *self = (lev_evconnlistener *)object;
   const char *path = self->path.length > 0 ? lev_unixpath(&self->path) : NULL;
+  if (self->acceptor != NULL)
+    lev_task_wake(self->acceptor, LEV_CLOSED);
   event_del(&self->event);
   event_debug_unassign(&self->event);
   if (path != NULL && self->generation == lev_generation() &&
@@ -252,14 +264,16 @@ static int fd_evconnlistener(const lev_object *object) {
 
 static void describe_evconnlistener(lua_State *L, const lev_object *object) {
   const lev_evconnlistener *self = (const lev_evconnlistener *)object;
-  const char *state = self->paused    ? " out of descriptors"
-                      : self->enabled ? " accepting"
-                                      : " disabled";
+  bool accepts = self->enabled || self->acceptor != NULL;
+  const char *state = self->paused ? " out of descriptors"
+                      : accepts    ? " accepting"
+                                   : " disabled";
   lev_pushends(L, self->fd);
   lua_pushstring(L, state);
 }
 
 static const luaL_Reg methods[] = {
+  { "accept", l_evconnlistener_accept },
   { "enable", l_evconnlistener_enable },
   { "disable", l_evconnlistener_disable },
   { "setcb", l_evconnlistener_set_cb },

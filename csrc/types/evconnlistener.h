@@ -7,6 +7,9 @@
 
 #include "kernel/address.h"
 #include "kernel/base.h"
+#include "kernel/task.h"
+
+enum { LEV_BURST = 64 }; /* connections accepted in one turn */
 
 enum { LEV_UV_ERROR_CB = 3, LEV_EVCONNLISTENER_UVS = 3 };
 
@@ -14,8 +17,10 @@ typedef struct lev_evconnlistener {
   lev_object head;
   struct event event;
   int fd;
-  bool enabled;
+  bool enabled;        /* the callback accepts */
   bool paused;         /* no descriptors: its deadline makes it try again */
+  uint8_t direct;      /* accepted since a task waited last */
+  lev_task *acceptor;  /* waits for a connection; or NULL */
   double collected;    /* when it last collected garbage for descriptors */
   double reported;     /* when it last said that there are none */
   lev_address path;    /* of a unix socket that it made; or of length 0 */
@@ -48,5 +53,25 @@ bool lev_listen_on(int fd, const lev_listening *how);
 
 /* Whether a path still is the file it was. [-0, +0, -] */
 bool lev_samefile(const char *path, const struct stat *was);
+
+/* Seconds after which to try again where there are no descriptors, and between
+ * two reports of that. */
+extern const double lev_accept_retry, lev_accept_report;
+
+/* Accepts one connection; -1 with errno. [-0, +0, -] */
+int lev_accept(int listening, lev_address *peer);
+
+/* Whether an errno value of that is more than a connection that went away.
+ * [-0, +0, -] */
+bool lev_accept_istrouble(int code);
+
+/* Tells the error callback of the listener at an index, or else the log, that
+ * none can be accepted. [-0, +0, v] */
+void lev_accept_report_to(lua_State *L, int index, int code);
+
+/* Resumes the task that waits for a connection. [-0, +0, -] */
+void lev_accept_resume(lev_evconnlistener *self);
+
+int l_evconnlistener_accept(lua_State *L);
 
 #endif

@@ -12,10 +12,8 @@
 #include "types/evconnlistener.h"
 #include "types/socket.h"
 
-enum { LEV_BURST = 64 }; /* connections accepted in one turn */
-
-static const double retry_after = 0.1;
-static const double report_every = 1.0;
+const double lev_accept_retry = 0.1;
+const double lev_accept_report = 1.0;
 
 /* A connection on its way into Lua. */
 typedef struct arrival {
@@ -25,14 +23,13 @@ typedef struct arrival {
   bool welcome; /* the callback did not fail */
 } arrival;
 
-static int acceptnext(int listening, arrival *a) {
-  struct sockaddr *peer = (struct sockaddr *)&a->peer.storage;
-  a->peer.length = sizeof a->peer.storage;
+int lev_accept(int listening, lev_address *a) {
+  struct sockaddr *peer = (struct sockaddr *)&a->storage;
+  a->length = sizeof a->storage;
 #ifdef SOCK_NONBLOCK
-  return accept4(listening, peer, &a->peer.length,
-                 SOCK_NONBLOCK | SOCK_CLOEXEC);
+  return accept4(listening, peer, &a->length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 #else
-  int fd = accept(listening, peer, &a->peer.length);
+  int fd = accept(listening, peer, &a->length);
   if (fd >= 0)
     lev_fd_prepare(fd);
   return fd;
@@ -85,6 +82,20 @@ static void welcome(lev_evconnlistener *self, arrival *a) {
     reject(self, a);
 }
 
+void lev_accept_report_to(lua_State *L, int index, int code) {
+  const lev_object *self = lua_touserdata(L, index);
+  int top = lua_gettop(L);
+  bool told = lua_getiuservalue(L, index, LEV_UV_ERROR_CB) == LUA_TFUNCTION;
+  lua_pushvalue(L, index);
+  lev_failure(L, "accept", code);
+  lua_remove(L, -3);
+  if (told && self->open)
+    lua_call(L, 3, 0);
+  else
+    lev_log_put(EVENT_LOG_WARN, lua_tostring(L, -2));
+  lua_settop(L, top);
+}
+
 /* Why accept failed, on its way into Lua. */
 typedef struct trouble {
   int code;
@@ -102,19 +113,11 @@ static int calltrouble(lua_State *L) {
   lev_evconnlistener *self = lua_touserdata(L, 2);
   if (!self->head.open)
     return 0;
-  lev_deadline_add(L, &self->head, 2, retry_after);
+  lev_deadline_add(L, &self->head, 2, lev_accept_retry);
   event_del(&self->event);
   self->paused = true;
-  if (!t->reports)
-    return 0;
-  bool told = lua_getiuservalue(L, 2, LEV_UV_ERROR_CB) == LUA_TFUNCTION;
-  lua_pushvalue(L, 2);
-  lev_failure(L, "accept", t->code);
-  lua_remove(L, -3);
-  if (told && self->head.open)
-    lua_call(L, 3, 0);
-  else
-    lev_log_put(EVENT_LOG_WARN, lua_tostring(L, -2));
+  if (t->reports)
+    lev_accept_report_to(L, 2, t->code);
   return 0;
 }
 
@@ -124,8 +127,8 @@ static bool suffer(lev_evconnlistener *self, int code) {
   double t = lev_now();
   lev_frame f;
   trouble it = { .code = code };
-  it.collects = t - self->collected >= report_every;
-  it.reports = !it.collects && t - self->reported >= report_every;
+  it.collects = t - self->collected >= lev_accept_report;
+  it.reports = !it.collects && t - self->reported >= lev_accept_report;
   if (it.collects)
     self->collected = t;
   if (it.reports)
@@ -137,27 +140,33 @@ static bool suffer(lev_evconnlistener *self, int code) {
   return it.collects;
 }
 
-/* What a failed accept means: whether to go on. */
-static bool goeson(lev_evconnlistener *self, int code) {
+bool lev_accept_istrouble(int code) {
   switch (code) {
-  case EAGAIN:
-    return false;
   case EINTR:
   case ECONNABORTED:
   case EPROTO:
   case EPERM: /* a firewall's rule */
-    return true;
+    return false;
   default:
-    return suffer(self, code);
+    return true;
   }
+}
+
+/* What a failed accept means: whether to go on. */
+static bool goeson(lev_evconnlistener *self, int code) {
+  return code != EAGAIN && (!lev_accept_istrouble(code) || suffer(self, code));
 }
 
 void lev_on_accept(evutil_socket_t listening, short what, void *arg) {
   lev_evconnlistener *self = arg;
   (void)what;
+  if (self->acceptor != NULL) {
+    lev_accept_resume(self);
+    return;
+  }
   for (int i = 0; i < LEV_BURST; i++) {
     arrival a = { .fd = -1 };
-    a.fd = acceptnext((int)listening, &a);
+    a.fd = lev_accept((int)listening, &a.peer);
     if (a.fd >= 0)
       welcome(self, &a);
     else if (!goeson(self, errno))
@@ -176,7 +185,7 @@ void lev_evconnlistener_due(const lev_frame *f, lev_object *object) {
     if (event_add(&self->event, NULL) != 0) {
       self->paused = true;
       /* Its own entry has just been taken out, so there is room. */
-      lev_deadline_add(f->L, object, lua_gettop(f->L), retry_after);
+      lev_deadline_add(f->L, object, lua_gettop(f->L), lev_accept_retry);
     }
   }
   lua_settop(f->L, f->top);

@@ -199,6 +199,30 @@ static int l_on_error(lua_State *L) {
 }
 
 /***
+Hands an error to what @{event_base:on_error} has set, as the loop does with the
+error of a callback: for code that catches errors and goes on.
+@function event_base:report
+@param err any
+@param traceback string|nil
+@param object any The third argument of the function; the base itself if absent.
+@return boolean told False if nothing is set.
+*/
+static int l_report(lua_State *L) {
+  lev_base *base = lev_self(L, &lev_event_base);
+  luaL_checkany(L, 2);
+  luaL_optstring(L, 3, NULL);
+  lua_settop(L, 4);
+  bool told = lua_getiuservalue(L, 1, LEV_UV_ON_ERROR) == LUA_TFUNCTION;
+  if (told) {
+    lev_setat(L, base->state, LEV_AT_TRACEBACK, 3);
+    lua_pushvalue(L, 2);
+    lev_report(L, base, lua_isnil(L, 4) ? 0 : 4, LUA_ERRRUN);
+  }
+  lua_pushboolean(L, told);
+  return 1;
+}
+
+/***
 Returns the traceback of the last error in a callback.
 @function event_base:traceback
 @return string? traceback
@@ -272,6 +296,7 @@ static const luaL_Reg methods[] = {
   { "loopcontinue", l_event_base_loopcontinue },
   { "defer", l_event_base_defer },
   { "on_error", l_on_error },
+  { "report", l_report },
   { "traceback", l_traceback },
   { "reinit", l_event_reinit },
   { "method", l_event_base_get_method },

@@ -310,12 +310,14 @@ static const luaL_Reg methods[] = {
   { "setsockopt", l_setsockopt },
   { "getsockopt", l_getsockopt },
   { "shutdown", l_shutdown },
+  { "connected", l_socket_connected },
   { NULL, NULL },
 };
 
 static const luaL_Reg functions[] = {
   { "socket", l_socket },
   { "socketpair", l_evutil_socketpair },
+  { "socket_connect", l_socket_connect },
   { NULL, NULL },
 };
 

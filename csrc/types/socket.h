@@ -21,4 +21,8 @@ int lev_socket_take(lua_State *L, lev_socket *self);
 /* Shuts down sides of a connection given as letters. [-0, +0, v] */
 int lev_checkhow(lua_State *L, int arg);
 
+/* A function and a method of the other file. */
+int l_socket_connect(lua_State *L);
+int l_socket_connected(lua_State *L);
+
 #endif

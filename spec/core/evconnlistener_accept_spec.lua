@@ -11,27 +11,6 @@ end
 describe("a listener without descriptors", function()
   local EMFILE = 24
 
-  --- Leaves so many descriptors free; returns a function that undoes it.
-  local function exhaust(left)
-    local taken, limit = {}, posix.nofile(helper.descriptors() + 40)
-    while true do
-      local fd = posix.dup(0)
-      if not fd then
-        break
-      end
-      taken[#taken + 1] = fd
-    end
-    for _ = 1, left do
-      posix.close(table.remove(taken))
-    end
-    return function()
-      for _, fd in ipairs(taken) do
-        posix.close(fd)
-      end
-      posix.nofile(limit)
-    end
-  end
-
   it("reports it once, waits, and goes on when there are some",
     loop(function(base, expect)
       local accepted, turns = {}, 0
@@ -46,7 +25,7 @@ describe("a listener without descriptors", function()
       for i = 1, 10 do
         fds[i] = posix.connect(port_of(listener))
       end
-      local restore = exhaust(3)
+      local restore = helper.exhaust(3)
       listener:set_error_cb(expect(function(self, message, code)
         assert.equal(listener, self)
         assert.same({ "accept: Too many open files", EMFILE },
@@ -85,7 +64,7 @@ describe("a listener without descriptors", function()
       for i = 1, 10 do
         fds[i] = posix.connect(port_of(listener))
       end
-      local restore = exhaust(5)
+      local restore = helper.exhaust(5)
       base:loop()
       restore()
       collectgarbage "restart"
@@ -102,7 +81,7 @@ describe("a listener without descriptors", function()
     end)
     local listener <close> = base:listener("127.0.0.1:0", nil, print)
     local fd = posix.connect(port_of(listener))
-    local restore = exhaust(0)
+    local restore = helper.exhaust(0)
     base:loopexit(0.35)
     base:loop()
     restore()
@@ -117,7 +96,7 @@ describe("a listener without descriptors", function()
       self:close()
     end))
     local fd = posix.connect(port_of(listener))
-    local restore = exhaust(0)
+    local restore = helper.exhaust(0)
     base:loop()
     restore()
     posix.close(fd)

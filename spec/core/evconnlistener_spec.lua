@@ -244,7 +244,7 @@ describe("event_base:listener", function()
 
   it("refuses bad arguments", function()
     local base <close> = libevent.event_base()
-    helper.badargs(base.listener, base, "address, ?table, function",
+    helper.badargs(base.listener, base, "address, ?table, ?function",
       { "127.0.0.1:0", {} })
     local at = "127.0.0.1:0"
     for option, bad in pairs { backlog = 0, reuseable = 1, reuseport = "x",
@@ -258,7 +258,7 @@ describe("event_base:listener", function()
     end, "octal digits expected")
     assert.error_matches(function()
       base:listener("localhost:80", nil, print)
-    end, "bad argument #1 to 'listener' %('localhost:80': not a numeric")
+    end, "bad argument #1 to 'listener' %('localhost:80': names are not")
     local listener <close> = base:listener(at, nil, print)
     helper.badargs(listener.setcb, listener, "function")
     helper.badargs(listener.set_error_cb, listener, "?function")
