@@ -163,6 +163,17 @@ static int l_task_status(lua_State *L) {
 }
 
 /***
+Tells whether the task has ended.
+@function task:is_done
+@return boolean done
+*/
+static int l_task_is_done(lua_State *L) {
+  const lev_task *task = lev_self(L, &lev_task_type);
+  lua_pushboolean(L, task->state == LEV_DONE);
+  return 1;
+}
+
+/***
 Tells what the task waits for.
 @function task:waits
 @return string? what Such as `"read"`; nil if it does not wait.
@@ -281,10 +292,15 @@ static void describe_task(lua_State *L, const lev_object *self) {
 }
 
 static const luaL_Reg methods[] = {
-  { "wait", l_task_wait },     { "cancel", l_task_cancel },
-  { "status", l_task_status }, { "waits", l_task_waits },
-  { "name", l_task_name },     { "traceback", l_task_traceback },
-  { "where", l_task_where },   { NULL, NULL },
+  { "wait", l_task_wait },
+  { "cancel", l_task_cancel },
+  { "status", l_task_status },
+  { "waits", l_task_waits },
+  { "name", l_task_name },
+  { "traceback", l_task_traceback },
+  { "where", l_task_where },
+  { "is_done", l_task_is_done },
+  { NULL, NULL },
 };
 
 static const luaL_Reg constructors[] = {
@@ -295,7 +311,7 @@ static const luaL_Reg constructors[] = {
 
 static const luaL_Reg functions[] = {
   { "running", l_running }, { "in_loop", l_in_loop }, { "sleep", l_sleep },
-  { "timeout", l_timeout }, { NULL, NULL },
+  { "timeout", l_timeout }, { "pcall", l_pcall },     { NULL, NULL },
 };
 
 const lev_type lev_task_type = {

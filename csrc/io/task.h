@@ -16,5 +16,6 @@ int l_running(lua_State *L);
 int l_in_loop(lua_State *L);
 int l_sleep(lua_State *L);
 int l_timeout(lua_State *L);
+int l_pcall(lua_State *L);
 
 #endif

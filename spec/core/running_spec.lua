@@ -140,3 +140,111 @@ describe("timeout", function()
       "seconds, function", { 1, print })
   end))
 end)
+
+describe("pcall", function()
+  local pcall_of = libevent.pcall
+
+  it("returns what the function returns", run(function()
+    assert.same(pack(true, 1, nil, 3, nil), pack(pcall_of(function(...)
+      sleep(0)
+      return ...
+    end, 1, nil, 3, nil)))
+    assert.same(pack(true), pack(pcall_of(sleep == nil or function() end)))
+  end))
+
+  it("returns the very error, and where it was raised", run(function()
+    local err = {}
+    local ok, got, traceback = pcall_of(function()
+      sleep(0)
+      error(err)
+    end)
+    assert.is_false(ok)
+    assert.equal(err, got)
+    assert.matches("running_spec.lua:%d+: in", traceback)
+    ok, got, traceback = pcall_of(error, "message", 0)
+    assert.same({ false, "message" }, { ok, got })
+    assert.matches("^message\nstack traceback:", traceback)
+  end))
+
+  it("works outside of tasks", function()
+    assert.same(pack(true, 1, nil), pack(pcall_of(function(...)
+      return ...
+    end, 1, nil)))
+    local ok, err, traceback = pcall_of(error, "message", 0)
+    assert.same({ false, "message" }, { ok, err })
+    assert.matches("^message\nstack traceback:", traceback)
+    assert.same({ 1, 2 }, { coroutine.wrap(function()
+      return select(2, pcall_of(coroutine.yield, 1))
+    end)(), 2 })
+  end)
+
+  it("does not catch a cancel, so that <close> handlers may wait",
+    run(function()
+      local log = {}
+      local task = spawn(function()
+        pcall_of(function()
+          local handler <close> = setmetatable({}, { -- luacheck: ignore
+            __close = function()
+              sleep(0.001)
+              log[#log + 1] = "closed"
+            end,
+          })
+          sleep(100)
+        end)
+        log[#log + 1] = "caught"
+      end)
+      sleep(0)
+      task:cancel()
+      assert.same(canceled, pack(task:wait()))
+      assert.same({ "closed" }, log)
+    end))
+
+  it("does not catch the end of a timeout around it", run(function()
+    assert.same(timed_out, pack(libevent.timeout(0.001, function()
+      pcall_of(sleep, 100)
+      return "caught"
+    end)))
+  end))
+
+  it("catches the private value of another task", run(function()
+    local value
+    local task = spawn(function()
+      value = select(2, pcall(sleep, 100))
+      error(value, 0)
+    end)
+    sleep(0)
+    task:cancel()
+    task:wait()
+    assert.is_not_nil(value)
+    local ok, err = pcall_of(error, value)
+    assert.is_false(ok)
+    assert.equal(value, err)
+  end))
+
+  it("leaves alone the error that is on its way out", run(function(base)
+    local told
+    base:on_error(function(...)
+      told = pack(...)
+    end)
+    local task = spawn(function()
+      local handler <close> = setmetatable({}, { -- luacheck: ignore
+        __close = function()
+          pcall_of(error, "inner")
+        end,
+      })
+      local function where_it_fails()
+        error "outer"
+      end
+      where_it_fails()
+    end)
+    sleep(0.001)
+    assert.matches("outer$", told[1])
+    assert.matches("where_it_fails", told[2])
+    assert.equal(task, told[3])
+  end))
+
+  it("wants something to call", function()
+    assert.error_matches(pcall_of, "bad argument #1")
+    assert.is_false((pcall_of(nil)))
+  end)
+end)
