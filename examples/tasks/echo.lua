@@ -4,10 +4,7 @@
 
 local libevent = require "libevent"
 
-local address = arg[1] or "127.0.0.1:9995"
-
 local function serve(stream, peer)
-  local _ <close> = stream
   for line in stream:lines("L", 300) do
     if not stream:write(line) then
       break
@@ -20,14 +17,11 @@ local function serve(stream, peer)
 end
 
 libevent.run(function()
-  local base = libevent.base()
-  local listener = assert(base:listener(address, nil, function(_, socket, peer)
-    libevent.spawn(serve, base:stream(socket), peer)
-  end))
-  print("listening on " .. listener:getsockname())
+  local server = assert(libevent.serve(arg[1] or "127.0.0.1:9995", serve))
+  print("listening on " .. server:getsockname())
   io.stdout:flush()
-
-  base:signal("TERM", function()
-    base:loopexit()
-  end):add()
+  libevent.signal("TERM", function()
+    server:drain(5)
+    os.exit(0)
+  end)
 end)

@@ -19,9 +19,15 @@ local modules = {
 }
 
 local functions = {
+  after = "libevent.timer",
   base = "libevent.task",
+  connect = "libevent.connect",
   defer = "libevent.task",
+  every = "libevent.timer",
+  listen = "libevent.listen",
   run = "libevent.task",
+  serve = "libevent.server",
+  signal = "libevent.signal",
   spawn = "libevent.task",
   tasks = "libevent.task",
   traceback = "libevent.task",

@@ -1,0 +1,95 @@
+--- Arguments of the functions in Lua: tables of options, in which each function
+-- says what may stand, and addresses.
+
+local core = require "libevent.core"
+
+local options = {}
+
+local kinds = {
+  boolean = function(value)
+    return type(value) == "boolean"
+  end,
+  string = function(value)
+    return type(value) == "string"
+  end,
+  seconds = function(value)
+    return type(value) == "number" and value >= 0 and value <= 1e9
+  end,
+  count = function(value)
+    return math.type(value) == "integer" and value >= 1
+  end,
+}
+
+local expectations = {
+  boolean = "boolean expected",
+  string = "string expected",
+  seconds = "seconds from 0 to 1e9 expected",
+  count = "positive integer expected",
+}
+
+--- Raises an error that names an argument of the function that called the
+-- caller.
+local function bad(arg, name, message)
+  error(("bad argument #%d to '%s' (%s)"):format(arg, name, message), 4)
+end
+
+--- Checks options and deals them out.
+--
+-- A field belongs to those sets that have its name.
+---@param name string Of the function, for errors.
+---@param arg integer The number of the argument.
+---@param given table|nil
+---@param ... table<string, string> Sets: kinds by name.
+---@return table ... What belongs to each set.
+function options.deal(name, arg, given, ...)
+  local hands, sets = {}, { ... }
+  for i in ipairs(sets) do
+    hands[i] = {}
+  end
+  if given ~= nil and type(given) ~= "table" then
+    bad(arg, name, "table expected, got " .. type(given))
+  end
+  for key, value in pairs(given or {}) do
+    local kind
+    for i, set in ipairs(sets) do
+      if set[key] then
+        kind, hands[i][key] = set[key], value
+      end
+    end
+    if not kind then
+      bad(arg, name, ("unknown option '%s'"):format(tostring(key)))
+    elseif not kinds[kind](value) then
+      bad(arg, name, ("option '%s': %s"):format(key, expectations[kind]))
+    end
+  end
+  return table.unpack(hands)
+end
+
+--- Checks an address, which must be numeric or a path.
+---@param name string Of the function, for errors.
+---@param address any
+function options.address(name, address)
+  if type(address) ~= "string" then
+    bad(1, name, "address expected, got " .. type(address))
+  end
+  local ok, message = core.evutil.parse_sockaddr_port(address)
+  if not ok then
+    bad(1, name, message)
+  end
+end
+
+--- What `event_base:stream` takes.
+options.stream = { linger = "seconds", max_line = "count", max_all = "count" }
+
+--- What `event_base:listener` takes, but what these modules decide.
+options.listener = {
+  backlog = "count",
+  deferred = "boolean",
+  mode = "string",
+  nodelay = "boolean",
+  reuseable = "boolean",
+  reuseport = "boolean",
+  v6only = "boolean",
+}
+
+return options

@@ -1,0 +1,72 @@
+--- Time in tasks: what is called once, or again and again.
+-- @within libevent
+
+local core = require "libevent.core"
+local task = require "libevent.task"
+
+local timer = {}
+
+local function check(name, arg, good, expected, value)
+  if not good then
+    error(("bad argument #%d to '%s' (%s expected, got %s)"):format(arg, name,
+      expected, type(value) == "number" and value or type(value)), 3)
+  end
+end
+
+local function is_seconds(value)
+  return type(value) == "number" and value >= 0 and value <= 1e9
+end
+
+--- Calls a function after some time, in a task of its own.
+---@param seconds number From 0 to 1e9.
+---@param fn function
+---@param ... any Its arguments.
+---@return libevent.timer timer That can be deleted, to call nothing.
+function timer.after(seconds, fn, ...)
+  check("after", 1, is_seconds(seconds), "seconds from 0 to 1e9", seconds)
+  check("after", 2, type(fn) == "function", "function", fn)
+  local base, arguments = task.base(), table.pack(...)
+  local self = base:timer(function()
+    base:task(fn, table.unpack(arguments, 1, arguments.n))
+  end)
+  self:add(seconds)
+  return self
+end
+
+--- Counts the moments that have come; those nobody waited for are left out.
+local function ticks(seconds)
+  local start, n = core.evutil.gettime_monotonic(), 0
+  return function()
+    local now = core.evutil.gettime_monotonic()
+    n = math.max(n + 1, math.floor((now - start) / seconds))
+    core.sleep(math.max(0, start + n * seconds - now))
+    return n
+  end
+end
+
+--- Calls a function again and again, each time in a task of its own; while one
+-- call goes on there is no other. Without a function it is an iterator for one
+-- task: `for n in libevent.every(1) do` waits each time for the next moment.
+---@param seconds number More than 0, to 1e9.
+---@param fn? fun(timer: libevent.timer)
+---@return libevent.timer|fun(): integer timer That can be deleted, to end it;
+-- the iterator gives the number of the moment, without those that were missed.
+function timer.every(seconds, fn)
+  check("every", 1, is_seconds(seconds) and seconds > 0,
+    "seconds above 0, to 1e9", seconds)
+  if fn == nil then
+    return ticks(seconds)
+  end
+  check("every", 2, type(fn) == "function", "function", fn)
+  local base, call = task.base(), nil
+  local self = base:timer(function(self)
+    self:add(seconds)
+    if not call or call:is_closed() or call:is_done() then
+      call = base:task(fn, self)
+    end
+  end)
+  self:add(seconds)
+  return self
+end
+
+return timer
