@@ -112,6 +112,20 @@ describe("require in a task", function()
     end)
   end))
 
+  it("makes no task wait for a module of this package", run(function()
+    local loaded = package.loaded
+    local before = { loaded["libevent.timer"], loaded["libevent.signal"] }
+    loaded["libevent.timer"], loaded["libevent.signal"] = nil, nil
+    local others = false
+    libevent.defer(function()
+      others = true
+    end)
+    assert.is_function(require "libevent.timer".every)
+    assert.is_function(require "libevent.signal".signal)
+    assert.is_false(others)
+    loaded["libevent.timer"], loaded["libevent.signal"] = before[1], before[2]
+  end))
+
   it("says where it has looked", run(function()
     local ok, message = pcall(require, "no.such.module")
     assert.is_false(ok)

@@ -122,11 +122,15 @@ int l_timeout(lua_State *L) {
 
 /* What stands on the stack of a protected call: the message handler, and what was
  * on its way out of the task already, while <close> handlers run: the error and
- * its traceback in a table; else false. */
+ * its traceback in a table; else false; nil outside of tasks. */
 enum { LEV_CAUGHT = 1, LEV_UNWOUND = 2 };
 
 static void pushunwound(lua_State *L, const lev_task *task) {
-  if (task == NULL || !task->unwinding || task->head.slot == 0) {
+  if (task == NULL) {
+    lua_pushnil(L);
+    return;
+  }
+  if (!task->unwinding || task->head.slot == 0) {
     lua_pushboolean(L, 0);
     return;
   }
@@ -174,6 +178,8 @@ static int pcallk(lua_State *L, int status, lua_KContext ctx) {
     if (lev_task_interruption(L, state, -1) != LEV_NOTHING &&
         (task->doomed > 0 || task->expired))
       return lua_error(L);
+  } else if (!lua_isnil(L, LEV_UNWOUND)) {
+    return lua_error(L); /* in the hands of a foreign resume */
   }
   lua_pushboolean(L, 0);
   lua_insert(L, -2);

@@ -76,13 +76,19 @@ local function load_once(running, name)
   return ok, value, extra
 end
 
+--- Whether a module is of this package: none of them waits while it is loaded,
+-- and to use one for the first time must not make a task wait.
+local function is_ours(name)
+  return type(name) == "string" and name:find "^libevent%.[%w_.]+$" ~= nil
+end
+
 --- Returns a function that does in tasks what the given one does elsewhere.
 ---@param original fun(name: string): any, any
 ---@return fun(name: string): any, any
 return function(original)
   return function(name)
     local running = core.running()
-    while running and package.loaded[name] == nil do
+    while running and package.loaded[name] == nil and not is_ours(name) do
       local ok, value, extra = load_once(running, name)
       if ok then
         return value, extra

@@ -66,6 +66,78 @@ local waits = {
       posix.close(w)
     end
   end,
+  ["evconnlistener:accept"] = function(base)
+    local listener = assert(base:listener("127.0.0.1:0"))
+    local client
+    return function(timeout)
+      return listener:accept(timeout)
+    end, function()
+      client = libevent.socket_connect(listener:getsockname())
+    end, listener, function()
+      listener:close()
+      if client then
+        client:close()
+      end
+    end
+  end,
+  ["acceptor:accept"] = function()
+    local acceptor = assert(libevent.listen "127.0.0.1:0")
+    return function(timeout)
+      return acceptor:accept(timeout)
+    end, function()
+      libevent.socket_connect(acceptor:getsockname()):close()
+    end, acceptor
+  end,
+  ["connect"] = function(base)
+    local path = os.tmpname()
+    os.remove(path)
+    local listener = assert(base:listener("unix:" .. path, { backlog = 1 }))
+    local queued = {}
+    repeat -- until the system queues no more
+      local socket = libevent.socket_connect("unix:" .. path)
+      queued[#queued + 1] = socket
+    until not socket
+    return function(timeout)
+      return libevent.connect("unix:" .. path, { timeout = timeout })
+    end, function()
+      listener:setcb(function() end)
+      listener:enable()
+    end, nil, function()
+      listener:close()
+      for _, socket in ipairs(queued) do
+        socket:close()
+      end
+    end
+  end,
+  ["server:wait"] = function()
+    local server = assert(libevent.serve("127.0.0.1:0", print))
+    return function(timeout)
+      return server:wait(timeout)
+    end, function()
+      server:close()
+    end, nil, function()
+      server:close()
+    end
+  end,
+  ["server:drain"] = function()
+    local server = assert(libevent.serve("127.0.0.1:0", function()
+      sleep(100)
+    end))
+    local client = libevent.socket_connect(server:getsockname())
+    sleep(0.001)
+    return function(timeout)
+      return server:drain(timeout)
+    end, nil, nil, function()
+      server:close()
+      client:close()
+    end
+  end,
+  ["pcall"] = function()
+    return function(timeout)
+      return select(2, libevent.pcall(libevent.timeout, timeout or 100,
+        sleep, 100))
+    end
+  end,
   ["scope"] = function()
     return function(timeout)
       return libevent.timeout(timeout or 100, libevent.scope, function(scope)

@@ -10,6 +10,7 @@
 
 local libevent = require "libevent"
 local posix = require "spec.posix"
+local servers = require "spec.fuzz.servers"
 local toy = require "spec.toy"
 local values = require "spec.fuzz.values"
 
@@ -129,6 +130,13 @@ local functions = {
   libevent.in_loop,
   function() return libevent.sleep(random() * 0.001) end,
   function() return libevent.timeout(random() * 0.001, body) end,
+  function() return libevent.pcall(body) end,
+  function() return libevent.after(random() * 0.001, body) end,
+  function() return libevent.every(random() * 0.001, callback) end,
+  function()
+    return select(4, libevent.signal("USR1", pick { "USR2", "HUP" }))
+  end,
+  function() return servers.any() end,
   function()
     return libevent.scope(function(scope)
       keep(true, scope, scope:spawn(body))
@@ -171,8 +179,10 @@ local waits = {
   condition = { "wait" },
   task = { "wait" },
   event = { "wait" },
+  evconnlistener = { "accept" },
 }
-local waiting = { "stream", "stream", "stream", "condition", "task", "event" }
+local waiting = { "stream", "stream", "stream", "condition", "task", "event",
+  "evconnlistener" }
 
 local function wait()
   local kind = pick(waiting)
