@@ -32,8 +32,9 @@ local function address()
 end
 
 local function options()
-  return { connections = random(3), per_peer = random(3), idle = random() * 0.01,
-    lifetime = random() * 0.01, linger = random() * 0.01 }
+  return { connections = random(3), per_peer = random(3),
+    idle = random() * 0.01, lifetime = random() * 0.01,
+    linger = random() * 0.01 }
 end
 
 local calls = {
