@@ -12,6 +12,7 @@ Small things that belong to no object: addresses, random bytes, the clock.
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <event2/util.h>
 
@@ -157,6 +158,22 @@ static int l_evutil_socket_error_to_string(lua_State *L) {
   return 1;
 }
 
+/***
+Tells whether a descriptor is a terminal. Does the work of `isatty`.
+@function libevent.isatty
+@param fd integer|file*|libevent.object
+@return boolean terminal
+*/
+static int l_isatty(lua_State *L) {
+  lua_pushboolean(L, isatty(lev_checkfd(L, 1)));
+  return 1;
+}
+
+static const luaL_Reg module_functions[] = {
+  { "isatty", l_isatty },
+  { NULL, NULL },
+};
+
 static const luaL_Reg functions[] = {
   { "parse_sockaddr_port", l_evutil_parse_sockaddr_port },
   { "secure_rng_get_bytes", l_evutil_secure_rng_get_bytes },
@@ -169,6 +186,9 @@ static const luaL_Reg functions[] = {
 
 void lev_evutil_register(lua_State *L, int module) {
   module = lua_absindex(L, module);
+  lua_pushvalue(L, module);
+  luaL_setfuncs(L, module_functions, 0);
+  lua_pop(L, 1);
   luaL_newlib(L, functions);
   lua_setfield(L, module, "evutil");
 }

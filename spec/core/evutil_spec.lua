@@ -1,5 +1,6 @@
 local helper = require "spec.helper"
 local libevent = require "libevent"
+local posix = require "spec.posix"
 
 local evutil = libevent.evutil
 local parse = evutil.parse_sockaddr_port
@@ -300,5 +301,39 @@ describe("evutil socket_error_to_string", function()
     helper.badargs(function(_, ...)
       return text(...)
     end, nil, "integer")
+  end)
+end)
+
+describe("libevent.isatty", function()
+  local isatty = libevent.isatty
+
+  it("knows a terminal by descriptor and by file", function()
+    local master, terminal = posix.terminal()
+    assert.is_true(isatty(master))
+    assert.is_true(isatty(terminal))
+    terminal:close()
+    posix.close(master)
+  end)
+
+  it("knows what is none", function()
+    local file <close> = io.tmpfile()
+    local one <close> = libevent.socketpair()
+    assert.is_false(isatty(file))
+    assert.is_false(isatty(one))
+    assert.is_false(isatty(987))
+    assert.is_false(isatty(-1))
+  end)
+
+  it("refuses what is no descriptor", function()
+    local closed = io.tmpfile()
+    closed:close()
+    for _, bad in ipairs { closed, "x", {}, true, -2, 0.5, 1 << 40 } do
+      assert.error_matches(function()
+        isatty(bad)
+      end, "bad argument #1 to %g+ %(")
+    end
+    assert.error_matches(function()
+      isatty()
+    end, "got no value")
   end)
 end)

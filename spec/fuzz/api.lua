@@ -128,6 +128,7 @@ end
 local functions = {
   libevent.running,
   libevent.in_loop,
+  function() return libevent.isatty(values.any()) end,
   function() return libevent.sleep(random() * 0.001) end,
   function() return libevent.timeout(random() * 0.001, body) end,
   function() return libevent.pcall(body) end,

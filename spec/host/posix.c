@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -216,6 +217,33 @@ static int l_rss(lua_State *L) {
   return 1;
 }
 
+static int close_file(lua_State *L) {
+  luaL_Stream *file = luaL_checkudata(L, 1, LUA_FILEHANDLE);
+  return luaL_fileresult(L, fclose(file->f) == 0, NULL);
+}
+
+/* A terminal that changes no byte: the descriptor of its master, and a file of
+ * io that is the terminal. */
+static int l_terminal(lua_State *L) {
+  struct termios raw;
+  int master = checked(
+      L, posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC), "openpt");
+  checked(L, grantpt(master), "grantpt");
+  checked(L, unlockpt(master), "unlockpt");
+  lua_pushinteger(L, master);
+  luaL_Stream *file = lua_newuserdatauv(L, sizeof *file, 0);
+  file->closef = NULL;
+  luaL_setmetatable(L, LUA_FILEHANDLE);
+  int fd =
+      checked(L, open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC), "open");
+  checked(L, tcgetattr(fd, &raw), "tcgetattr");
+  cfmakeraw(&raw);
+  checked(L, tcsetattr(fd, TCSANOW, &raw), "tcsetattr");
+  file->f = fdopen(fd, "w");
+  file->closef = close_file;
+  return 2;
+}
+
 static const luaL_Reg functions[] = {
   { "pipe", l_pipe },
   { "socketpair", l_socketpair },
@@ -239,6 +267,8 @@ static const luaL_Reg functions[] = {
   { "urgent", l_urgent },
   { "rss", l_rss },
   { "alarm", l_alarm },
+  /* terminals */
+  { "terminal", l_terminal },
   { NULL, NULL },
 };
 
