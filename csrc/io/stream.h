@@ -189,7 +189,9 @@ bool lev_stream_take(lua_State *L, lev_stream *self, const lev_found *found,
  * memory. [-0, +0, -] */
 struct evbuffer *lev_stream_output(lev_stream *self);
 
-/* Sends what is queued, as far as the socket takes it. [-0, +0, -] */
+/* Sends what is queued, as far as the socket takes it. The second one wakes the
+ * writer, if that is enough for it. [-0, +0, -] */
+void lev_stream_send(lev_stream *self);
 void lev_stream_flush(lev_stream *self);
 
 /* Whether a writer has waited long enough. [-0, +0, -] */

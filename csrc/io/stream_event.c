@@ -165,8 +165,7 @@ static void received(lev_stream *self, size_t n) {
 static void flushcrossed(lev_stream *self) {
   self->crossed[1] = false;
   lev_stream_flush(self);
-  if (self->writer != NULL && lev_stream_isroom(self->writer))
-    lev_task_wake(self->writer, LEV_HAPPENED);
+  lev_stream_watch(self);
 }
 
 bool lev_stream_fill(lev_stream *self) {
@@ -287,6 +286,6 @@ void lev_stream_on_write(evutil_socket_t fd, short what, void *arg) {
       lev_stream_watch(self);
     return;
   }
-  lev_stream_flush(self);
+  lev_stream_send(self);
   sent(self);
 }

@@ -55,7 +55,7 @@ static void shutif(lev_stream *self) {
     self->transport->shutdown(self->session, self->fd);
 }
 
-void lev_stream_flush(lev_stream *self) {
+void lev_stream_send(lev_stream *self) {
   struct evbuffer_iovec v[LEV_PARTS];
   size_t length = lev_stream_unsent(self);
   if (length == 0 || self->greeting || self->crossed[1])
@@ -73,6 +73,12 @@ void lev_stream_flush(lev_stream *self) {
   shutif(self);
   if (self->source != NULL && self->source != self)
     lev_stream_watch(self->source);
+}
+
+void lev_stream_flush(lev_stream *self) {
+  lev_stream_send(self);
+  if (self->writer != NULL && lev_stream_isroom(self->writer))
+    lev_task_wake(self->writer, LEV_HAPPENED);
 }
 
 bool lev_stream_pass(lev_stream *self, const char *bytes, size_t n) {

@@ -362,6 +362,28 @@ describe("a write", function()
   end))
 end)
 
+describe("a task that waits until output is sent", function()
+  it("is woken though a callback has sent it", run(function(base)
+    for _, method in ipairs { "write", "flush" } do
+      local one, other = libevent.socketpair()
+      local stream, fd = base:stream(one), other:detach()
+      stream:write(("x"):rep(200000), ("x"):rep(200000))
+      local writer = libevent.spawn(stream[method], stream,
+        method == "write" and ("x"):rep(400000) or nil)
+      sleep(0)
+      sleep(0)
+      base:timer(function()
+        repeat
+          while posix.read(fd) do end -- luacheck: ignore
+        until stream:write(libevent.evbuffer "x") == 0
+      end):add(0)
+      assert.equal(0, (writer:wait(10)))
+      stream:close()
+      posix.close(fd)
+    end
+  end))
+end)
+
 describe("an iterator over lines", function()
   it("of the parent does nothing in a child", loop(function(base)
     local one, other = streams(base)
