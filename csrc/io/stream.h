@@ -194,6 +194,10 @@ struct evbuffer *lev_stream_output(lev_stream *self);
 void lev_stream_send(lev_stream *self);
 void lev_stream_flush(lev_stream *self);
 
+/* Shuts the sending side down, if a script wants that and all is sent.
+ * [-0, +0, -] */
+void lev_stream_shutif(lev_stream *self);
+
 /* Whether a writer has waited long enough. [-0, +0, -] */
 bool lev_stream_isroom(const lev_task *writer);
 

@@ -243,6 +243,7 @@ static bool greet(lev_stream *self) {
     return true;
   if (self->transport->handshake(self->session, self->fd) > 0) {
     self->greeting = false;
+    lev_stream_shutif(self);
     lev_stream_watch(self);
     return true;
   }

@@ -49,8 +49,7 @@ static bool direct(const lev_stream *self) {
   return !self->greeting && !self->crossed[1] && lev_stream_unsent(self) == 0;
 }
 
-/* What was to follow the last byte. */
-static void shutif(lev_stream *self) {
+void lev_stream_shutif(lev_stream *self) {
   if (self->shut && !self->broken && lev_stream_unsent(self) == 0)
     self->transport->shutdown(self->session, self->fd);
 }
@@ -70,7 +69,7 @@ void lev_stream_send(lev_stream *self) {
     total += (size_t)sent;
     length = lev_stream_unsent(self);
   }
-  shutif(self);
+  lev_stream_shutif(self);
   if (self->source != NULL && self->source != self)
     lev_stream_watch(self->source);
 }
@@ -270,6 +269,8 @@ int l_stream_shutdown(lua_State *L) {
     return lev_failure(L, "shutdown", self->error != 0 ? self->error : EPIPE);
   bool again = self->shut;
   self->shut = true;
+  if (self->greeting)
+    lev_stream_watch(self);
   if (again || lev_stream_unsent(self) > 0 || self->greeting) {
     lua_pushboolean(L, 1);
     return 1;

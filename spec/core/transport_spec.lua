@@ -73,6 +73,13 @@ describe("a transport", function()
     end
   end))
 
+  it("ends what this side sends, though that is nothing", run(function(base)
+    local one, other, _ <close> = scrambled(base)
+    local reader = spawn(other.read, other, "a")
+    assert.is_true(one:shutdown())
+    assert.equal("", (reader:wait()))
+  end))
+
   it("is relayed", run(function(base)
     local one, other, _ <close> = scrambled(base)
     local echo = spawn(one.relay, one, one)
