@@ -104,6 +104,7 @@ static const lev_type *const types[] = {
   &lev_bufferevent_type, &lev_evconnlistener_type,
   &lev_task_type,        &lev_scope_type,
   &lev_condition_type,   &lev_stream_type,
+  &lev_sendfile_type,
 };
 
 /* Structs of libevent stand in our objects, so the library must be the one the

@@ -137,6 +137,16 @@ function helper.streams(base, options)
   end })
 end
 
+--- The path of a new file, and a value for a <close> variable that removes it.
+function helper.temporary(content)
+  local name = os.tmpname()
+  local file <close> = assert(io.open(name, "w"))
+  assert(file:write(content))
+  return name, setmetatable({}, { __close = function()
+    os.remove(name)
+  end })
+end
+
 --- Runs a function as a finalizer at the next allocation that may collect
 -- garbage; `normal_collector` must follow.
 function helper.at_next_allocation(fn)

@@ -179,7 +179,7 @@ static int l_stream_detach(lua_State *L) {
   }
   if (self->transport != &lev_plain)
     return lev_failure(L, "detach", ENOTSUP);
-  if (lev_stream_unsent(self) > 0 || self->reader != NULL ||
+  if (lev_stream_hasoutput(self) || self->reader != NULL ||
       self->writer != NULL || self->sink != NULL || self->source != NULL)
     return lev_failure(L, "detach", EBUSY);
   int fd = self->fd;
@@ -192,12 +192,12 @@ static int l_stream_detach(lua_State *L) {
 
 static void describe_stream(lua_State *L, const lev_object *object) {
   const lev_stream *self = (const lev_stream *)object;
-  const char *state = self->broken                  ? " broken"
-                      : self->ended                 ? " ended"
-                      : self->reader != NULL        ? " reading"
-                      : self->called                ? " reading"
-                      : lev_stream_unsent(self) > 0 ? " writing"
-                                                    : " idle";
+  const char *state = self->broken                 ? " broken"
+                      : self->ended                ? " ended"
+                      : self->reader != NULL       ? " reading"
+                      : self->called               ? " reading"
+                      : lev_stream_hasoutput(self) ? " writing"
+                                                   : " idle";
   lev_pushends(L, self->fd);
   lua_pushstring(L, state);
 }
@@ -217,6 +217,7 @@ static const luaL_Reg methods[] = {
   { "write", l_stream_write },
   { "flush", l_stream_flush },
   { "shutdown", l_stream_shutdown },
+  { "sendfile", l_stream_sendfile },
   { "relay", l_stream_relay },
   { "setcb", l_stream_setcb },
   { "enable", l_stream_enable },

@@ -75,6 +75,21 @@ typedef struct lev_outgoing {
 
 typedef struct lev_stream lev_stream;
 
+/* What is left of a file that is being sent. */
+typedef struct lev_sendfile {
+  lev_object head;
+  lev_stream *stream; /* while it is its 'file' */
+  char *block;        /* NULL unless it goes through our memory */
+  size_t from, to;    /* bytes in there that are to be sent */
+  size_t before;      /* how many of the output's go first */
+  int64_t offset, left, sent;
+  double timeout; /* seconds without progress; negative for none */
+  double active;  /* when there was some */
+  int fd;
+  int code;    /* why it has ended early */
+  bool copies; /* the system does not send it by itself */
+} lev_sendfile;
+
 struct lev_stream {
   lev_object head;
   struct event event; /* for input */
@@ -82,6 +97,7 @@ struct lev_stream {
   void *session;
   struct evbuffer *input; /* NULL while there is none */
   lev_outgoing *output;   /* likewise */
+  lev_sendfile *file;     /* what the writer sends; or NULL */
   lev_task *reader, *writer;
   lev_stream *sink, *source; /* it relays to this one, that one to it */
   lev_task *relayer;         /* waits for the end of relaying to the sink */
@@ -138,6 +154,11 @@ static inline size_t lev_stream_unsent(const lev_stream *self) {
   return self->output != NULL ? evbuffer_get_length(self->output->buffer) : 0;
 }
 
+/* Whether anything is to be sent. [-0, +0, -] */
+static inline bool lev_stream_hasoutput(const lev_stream *self) {
+  return self->file != NULL || lev_stream_unsent(self) > 0;
+}
+
 /* Watching and pinning: see above. The first two are false with errno if
  * libevent cannot watch the socket. */
 bool lev_stream_watch(lev_stream *self); /* [-0, +0, -] */
@@ -189,14 +210,23 @@ bool lev_stream_take(lua_State *L, lev_stream *self, const lev_found *found,
  * memory. [-0, +0, -] */
 struct evbuffer *lev_stream_output(lev_stream *self);
 
-/* Sends what is queued, as far as the socket takes it. The second one wakes the
- * writer, if that is enough for it. [-0, +0, -] */
+/* Sends what is queued, and a piece of the file, as far as the socket takes it.
+ * The second one wakes the writer, if that is enough for it. [-0, +0, -] */
 void lev_stream_send(lev_stream *self);
 void lev_stream_flush(lev_stream *self);
+
+/* Sends past the queue; -1 where nothing can be sent now, and the stream may be
+ * broken. The second one notes what a system call that sends has returned, and
+ * returns the same. [-0, +0, -] */
+ssize_t lev_stream_transmit(lev_stream *self, const struct iovec *v, int n);
+ssize_t lev_stream_noted(lev_stream *self, ssize_t sent);
 
 /* Shuts the sending side down, if a script wants that and all is sent.
  * [-0, +0, -] */
 void lev_stream_shutif(lev_stream *self);
+
+/* After a method has changed the output of the object at 1. [-0, +0, m] */
+void lev_stream_settle(lua_State *L, lev_stream *self);
 
 /* Whether a writer has waited long enough. [-0, +0, -] */
 bool lev_stream_isroom(const lev_task *writer);
@@ -204,6 +234,16 @@ bool lev_stream_isroom(const lev_task *writer);
 /* Sends bytes at once, as far as nothing is queued and the socket takes them;
  * queues a copy of the rest. false if the stream is broken. [-0, +0, -] */
 bool lev_stream_pass(lev_stream *self, const char *bytes, size_t n);
+
+/* Files: see stream_sendfile.c. */
+extern const lev_type lev_sendfile_type;
+
+/* Sends a piece of the file. [-0, +0, -] */
+void lev_sendfile_piece(lev_stream *self);
+
+/* Ends the sending of a file, if there is any, and closes it; 0 if it is
+ * complete. [-0, +0, -] */
+void lev_sendfile_end(lev_stream *self, int code);
 
 /* Relays: see stream_relay.c. */
 void lev_relay_take(lev_stream *source, const char *bytes, size_t n);
@@ -245,6 +285,7 @@ int l_stream_lines(lua_State *L);
 int l_stream_write(lua_State *L);
 int l_stream_flush(lua_State *L);
 int l_stream_shutdown(lua_State *L);
+int l_stream_sendfile(lua_State *L);
 int l_stream_relay(lua_State *L);
 int l_stream_setcb(lua_State *L);
 int l_stream_enable(lua_State *L);

@@ -16,6 +16,7 @@
 static void wakeall(lev_stream *self) {
   if (self->reader != NULL)
     lev_task_wake(self->reader, LEV_CLOSED);
+  lev_sendfile_end(self, ECANCELED);
   if (self->writer != NULL)
     lev_task_wake(self->writer, LEV_CLOSED);
   if (self->sink != NULL)

@@ -19,7 +19,7 @@ static bool wantsinput(const lev_stream *self) {
 }
 
 static bool wantsoutput(const lev_stream *self) {
-  return (lev_stream_unsent(self) > 0 && !self->broken && !self->greeting &&
+  return (lev_stream_hasoutput(self) && !self->broken && !self->greeting &&
           !self->crossed[1]) ||
          self->crossed[0];
 }
@@ -124,6 +124,7 @@ void lev_stream_break(lev_stream *self, int code) {
     self->error = code;
   if (self->output != NULL)
     evbuffer_drain(self->output->buffer, lev_stream_unsent(self));
+  lev_sendfile_end(self, self->error);
   lev_stream_watch(self);
   if (self->writer != NULL)
     lev_task_wake(self->writer, LEV_HAPPENED);
@@ -222,7 +223,7 @@ bool lev_stream_late(lev_task *reader) {
 
 /* Output that was queued has been sent, or some of it. The last thing, too. */
 static void sent(lev_stream *self) {
-  bool empty = lev_stream_unsent(self) == 0;
+  bool empty = !lev_stream_hasoutput(self);
   if (self->head.lingering) {
     lev_lingering_sent(self);
     return;

@@ -28,9 +28,7 @@ struct evbuffer *lev_stream_output(lev_stream *self) {
   return buffer;
 }
 
-/* Sends; -1 where nothing can be sent now, and the stream may be broken. */
-static ssize_t transmit(lev_stream *self, const struct iovec *v, int n) {
-  ssize_t sent = self->transport->write(self->session, self->fd, v, n);
+ssize_t lev_stream_noted(lev_stream *self, ssize_t sent) {
   if (sent >= 0) {
     if (self->timeout[1] > 0)
       self->active[1] = lev_now();
@@ -44,31 +42,58 @@ static ssize_t transmit(lev_stream *self, const struct iovec *v, int n) {
   return -1;
 }
 
+ssize_t lev_stream_transmit(lev_stream *self, const struct iovec *v, int n) {
+  return lev_stream_noted(
+      self, self->transport->write(self->session, self->fd, v, n));
+}
+
 /* Whether bytes may go to the socket past the output. */
 static bool direct(const lev_stream *self) {
-  return !self->greeting && !self->crossed[1] && lev_stream_unsent(self) == 0;
+  return !self->greeting && !self->crossed[1] && !lev_stream_hasoutput(self);
 }
 
 void lev_stream_shutif(lev_stream *self) {
-  if (self->shut && !self->broken && lev_stream_unsent(self) == 0)
+  if (self->shut && !self->broken && !lev_stream_hasoutput(self))
     self->transport->shutdown(self->session, self->fd);
 }
 
-void lev_stream_send(lev_stream *self) {
+/* Takes off what there is beyond so many bytes. */
+static void trim(struct evbuffer_iovec *v, int n, size_t most) {
+  for (int i = 0; i < n; i++) {
+    v[i].iov_len = v[i].iov_len < most ? v[i].iov_len : most;
+    most -= v[i].iov_len;
+  }
+}
+
+/* Sends the first bytes of the queue; returns how many. */
+static size_t sendqueue(lev_stream *self, size_t most) {
   struct evbuffer_iovec v[LEV_PARTS];
-  size_t length = lev_stream_unsent(self);
-  if (length == 0 || self->greeting || self->crossed[1])
-    return;
-  struct evbuffer *buffer = self->output->buffer;
-  for (size_t total = 0; length > 0 && total < LEV_AREA;) {
-    int n = evbuffer_peek(buffer, -1, NULL, v, LEV_PARTS);
-    ssize_t sent = transmit(self, v, n < LEV_PARTS ? n : LEV_PARTS);
+  size_t total = 0;
+  while (total < most && total < LEV_AREA) {
+    struct evbuffer *buffer = self->output->buffer;
+    size_t rest = most - total;
+    int n = evbuffer_peek(buffer, (ssize_t)rest, NULL, v, LEV_PARTS);
+    n = n < LEV_PARTS ? n : LEV_PARTS;
+    trim(v, n, rest);
+    ssize_t sent = lev_stream_transmit(self, v, n);
     if (sent <= 0)
       break;
     evbuffer_drain(buffer, (size_t)sent);
     total += (size_t)sent;
-    length = lev_stream_unsent(self);
   }
+  return total;
+}
+
+void lev_stream_send(lev_stream *self) {
+  if (!lev_stream_hasoutput(self) || self->greeting || self->crossed[1])
+    return;
+  lev_sendfile *file = self->file;
+  if (file == NULL)
+    sendqueue(self, lev_stream_unsent(self));
+  else if (file->before > 0)
+    file->before -= sendqueue(self, file->before);
+  if (self->file != NULL && file->before == 0)
+    lev_sendfile_piece(self);
   lev_stream_shutif(self);
   if (self->source != NULL && self->source != self)
     lev_stream_watch(self->source);
@@ -84,7 +109,7 @@ bool lev_stream_pass(lev_stream *self, const char *bytes, size_t n) {
   struct iovec v = { (void *)(uintptr_t)bytes, n };
   if (self->broken)
     return false;
-  ssize_t sent = direct(self) && n > 0 ? transmit(self, &v, 1) : 0;
+  ssize_t sent = direct(self) && n > 0 ? lev_stream_transmit(self, &v, 1) : 0;
   size_t rest = n - (sent > 0 ? (size_t)sent : 0);
   if (self->broken || rest == 0)
     return !self->broken;
@@ -118,7 +143,8 @@ static void hand(lua_State *L, lev_stream *self) {
   size_t total = 0;
   for (int i = 0; i < n; i++)
     total += parts[i].iov_len;
-  ssize_t sent = total > 0 && direct(self) ? transmit(self, parts, n) : 0;
+  ssize_t sent =
+      total > 0 && direct(self) ? lev_stream_transmit(self, parts, n) : 0;
   size_t done = sent > 0 ? (size_t)sent : 0;
   if (self->broken || done == total)
     return;
@@ -145,8 +171,12 @@ static const lev_waitkind writing = { .what = "write", .k = writek };
 static const lev_waitkind flushing = { .what = "flush", .k = writek };
 
 bool lev_stream_isroom(const lev_task *writer) {
-  size_t unsent = lev_stream_unsent((const lev_stream *)writer->object);
-  return unsent <= (writer->kind == &flushing ? 0 : LEV_LOW);
+  const lev_stream *self = (const lev_stream *)writer->object;
+  if (writer->kind == &flushing)
+    return lev_stream_unsent(self) == 0;
+  if (writer->kind == &writing)
+    return lev_stream_unsent(self) <= LEV_LOW;
+  return self->file == NULL; /* all of it is sent */
 }
 
 static int failed(lua_State *L, const lev_stream *self) {
@@ -176,11 +206,10 @@ static int await(lua_State *L, lev_stream *self, const lev_waitkind *kind,
   return lev_task_wait(L, task, kind, &self->writer, &self->head, timeout);
 }
 
-/* After a method has changed the output of the object at 1. */
-static void settle(lua_State *L, lev_stream *self) {
+void lev_stream_settle(lua_State *L, lev_stream *self) {
   if (!self->head.open)
     return;
-  if (lev_stream_unsent(self) == 0) {
+  if (!lev_stream_hasoutput(self)) {
     if (!self->written || self->broken)
       return;
     self->drained = true;
@@ -222,7 +251,7 @@ int l_stream_write(lua_State *L) {
     hand(L, self);
   else
     handbuffers(L, self);
-  settle(L, self);
+  lev_stream_settle(L, self);
   if (!self->head.open)
     return lev_because(L, "closed", ECANCELED);
   if (self->broken)
@@ -271,7 +300,7 @@ int l_stream_shutdown(lua_State *L) {
   self->shut = true;
   if (self->greeting)
     lev_stream_watch(self);
-  if (again || lev_stream_unsent(self) > 0 || self->greeting) {
+  if (again || lev_stream_hasoutput(self) || self->greeting) {
     lua_pushboolean(L, 1);
     return 1;
   }

@@ -1,8 +1,13 @@
 #include "io/transport.h"
 
+#include <errno.h>
 #include <sys/socket.h>
+#ifdef __linux__
+#include <sys/sendfile.h>
+#endif
 
 #include "kernel/descriptor.h"
+#include "kernel/process.h"
 
 static ssize_t readplain(void *session, int fd, void *to, size_t n) {
   (void)session;
@@ -19,9 +24,25 @@ static int shutdownplain(void *session, int fd) {
   return shutdown(fd, SHUT_WR);
 }
 
+/* Nothing tells sendfile not to raise SIGPIPE. */
+#ifdef __linux__
+static ssize_t sendfileplain(void *session, int fd, int file, int64_t offset,
+                             size_t n) {
+  off_t at = (off_t)offset;
+  (void)session;
+  if (lev_sigpipe_ignored())
+    return sendfile(fd, file, &at, n);
+  errno = ENOSYS;
+  return -1;
+}
+#else
+#define sendfileplain NULL
+#endif
+
 const lev_transport lev_plain = {
   .name = "plain",
   .read = readplain,
   .write = writeplain,
   .shutdown = shutdownplain,
+  .sendfile = sendfileplain,
 };

@@ -7,6 +7,7 @@
 #define LEV_IO_TRANSPORT_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -29,6 +30,11 @@ typedef struct lev_transport {
   short (*wants)(void *session);
   /* May be NULL. */
   void (*free)(void *session);
+  /* Sends from a place in a file on, without moving its own: as sendfile. What
+   * it cannot do at all, EINVAL or ENOSYS, is read and written instead. May be
+   * NULL. */
+  ssize_t (*sendfile)(void *session, int fd, int file, int64_t offset,
+                      size_t n);
 } lev_transport;
 
 extern const lev_transport lev_plain;
@@ -39,7 +45,7 @@ extern const lev_transport lev_plain;
  */
 #define LEV_STREAM_API_KEY "libevent.stream.api"
 
-enum { LEV_STREAM_API_VERSION = 1 };
+enum { LEV_STREAM_API_VERSION = 2 };
 
 typedef struct lev_stream_api {
   unsigned version; /* changes when anything below but the end does */

@@ -215,6 +215,21 @@ waits["stream:relay"] = function(base)
   end
 end
 
+waits["stream:sendfile"] = function(base)
+  local one, other = helper.streams(base, { linger = 0 })
+  local file = io.tmpfile()
+  file:write(mib)
+  return function(timeout)
+    return one:sendfile(file, 0, nil, timeout)
+  end, function()
+    other:setcb { read = function() end }
+  end, one, function()
+    file:close()
+    one:close()
+    other:close()
+  end
+end
+
 local names = {}
 for name in pairs(waits) do
   names[#names + 1] = name

@@ -176,7 +176,7 @@ local functions = {
 --- Where tasks wait.
 local waits = {
   stream = { "read", "readsome", "readuntil", "readframe", "peek", "write",
-    "flush", "relay" },
+    "flush", "sendfile", "relay" },
   condition = { "wait" },
   task = { "wait" },
   event = { "wait" },

@@ -119,6 +119,11 @@ local of_streams = {
       libevent.evbuffer(long), pick(values.pool) }
   end,
   flush = seconds,
+  sendfile = function()
+    return pick { "spec/fuzz/api.lua", values.file, "/", long },
+      random(2) == 1 and size() or nil, random(2) == 1 and size() or nil,
+      seconds()
+  end,
   relay = function(stream)
     return random(5) == 1 and stream or some "stream",
       libevent.running() and seconds()

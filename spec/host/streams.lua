@@ -127,6 +127,7 @@ start(function()
   for _ = 1, 10 do
     check(stream:write(long))
   end
+  check(stream:sendfile("spec/host/echo.lua", 0, 100))
   ready:signal()
   check(stream:flush())
   check(stream:shutdown())
@@ -174,6 +175,6 @@ end
 local sum = table.concat({ got.line, got.more, got.frame, got.field, got.back,
   got.value, got.first, got.second }, ",")
 if sum ~= "line,1 more\n,frame,field,put back,value,1,2"
-    or got.all ~= "put back" .. long:rep(10) then
+    or got.all:sub(1, -101) ~= "put back" .. long:rep(10) then
   error("memory: lost what it cost: " .. sum)
 end
