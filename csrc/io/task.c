@@ -12,6 +12,7 @@ such as @{libevent.sleep} and @{stream:read}. Closing a task cancels it.
 #include <errno.h>
 
 #include "kernel/convert.h"
+#include "kernel/interrupt.h"
 #include "kernel/result.h"
 
 int lev_task_spawn(lua_State *L) {
@@ -163,6 +164,23 @@ static int l_task_status(lua_State *L) {
 }
 
 /***
+Lets the task be stopped though it never waits: by a signal (see
+@{signal:interrupts}), and when it has run so many instructions. An error is
+raised in it, again and again until it ends. To be called before the task runs, or
+by itself; it runs at half the speed then. Tasks that it spawns are not limited.
+@function task:limit
+@param instructions? integer About as many, from 1; none: any number.
+*/
+static int l_task_limit(lua_State *L) {
+  const lev_task *task = lev_self(L, &lev_task_type);
+  lua_Integer limit = luaL_optinteger(L, 2, 0);
+  luaL_argcheck(L, limit > 0 || lua_isnoneornil(L, 2), 2, "must be positive");
+  if (task->state != LEV_DONE && task->co != NULL)
+    lev_interrupt_arm(L, task, limit);
+  return 0;
+}
+
+/***
 Tells whether the task has ended.
 @function task:is_done
 @return boolean done
@@ -292,15 +310,11 @@ static void describe_task(lua_State *L, const lev_object *self) {
 }
 
 static const luaL_Reg methods[] = {
-  { "wait", l_task_wait },
-  { "cancel", l_task_cancel },
-  { "status", l_task_status },
-  { "waits", l_task_waits },
-  { "name", l_task_name },
-  { "traceback", l_task_traceback },
-  { "where", l_task_where },
-  { "is_done", l_task_is_done },
-  { NULL, NULL },
+  { "wait", l_task_wait },     { "cancel", l_task_cancel },
+  { "status", l_task_status }, { "waits", l_task_waits },
+  { "name", l_task_name },     { "traceback", l_task_traceback },
+  { "where", l_task_where },   { "is_done", l_task_is_done },
+  { "limit", l_task_limit },   { NULL, NULL },
 };
 
 static const luaL_Reg constructors[] = {

@@ -44,8 +44,10 @@ struct lev_base {
   uint32_t generation;  /* of the process that made or reinited it */
   lev_object *children; /* open ones, newest first */
   uint32_t signals;     /* how many are pending */
-  uint32_t parked;      /* tasks that only Lua code can wake */
-  uint32_t watching;    /* streams whose input is watched */
+  uint32_t parked;      /* pinned objects that a loop does not go on for: tasks
+                           that only Lua code can wake, and the background */
+  uint32_t watching;    /* what libevent knows besides: streams whose input is
+                           watched, and the background */
   int depth;            /* callbacks entered and not yet left */
   int frame;            /* on the main stack while the loop runs; or 0 */
   bool lent;            /* by a host, which runs its loop and frees it */

@@ -276,6 +276,20 @@ static int l_base(lua_State *L) {
   return 1;
 }
 
+/***
+Lets a loop end although this object may still call back: for what looks after a
+program, such as signals that end it. Of timers, signals, events and listeners.
+@function object:background
+@param on? boolean True by default.
+*/
+static int l_background(lua_State *L) {
+  lev_object *self = usable(L, anyobject(L));
+  if (!lua_isnoneornil(L, 2))
+    luaL_checktype(L, 2, LUA_TBOOLEAN);
+  lev_setbackground(self, lua_isnoneornil(L, 2) || lua_toboolean(L, 2));
+  return 0;
+}
+
 void lev_pushdescription(lua_State *L, const lev_object *self) {
   int top = lua_gettop(L);
   lua_pushfstring(L, "%s: %p ", self->type->name, self);
@@ -298,6 +312,10 @@ void lev_register(lua_State *L, int module, const lev_type *type) {
     { "close", l_close },
     { "is_closed", l_is_closed },
     { "base", l_base },
+    { NULL, NULL },
+  };
+  static const luaL_Reg retiring[] = {
+    { "background", l_background },
     { NULL, NULL },
   };
   static const luaL_Reg metamethods[] = {
@@ -332,6 +350,10 @@ void lev_register(lua_State *L, int module, const lev_type *type) {
   lua_newtable(L);
   lua_pushvalue(L, metatable);
   luaL_setfuncs(L, common, 1);
+  if (type->retiring) {
+    lua_pushvalue(L, metatable);
+    luaL_setfuncs(L, retiring, 1);
+  }
   lua_pushvalue(L, metatable);
   luaL_setfuncs(L, type->methods, 1);
   lua_setfield(L, metatable, "__index");

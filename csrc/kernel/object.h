@@ -31,8 +31,9 @@ typedef struct lev_type {
   const char *name; /* "libevent." and libevent's word for it */
   size_t size;      /* of the struct that begins with a lev_object */
   int uservalues;   /* at least 1: LEV_UV_BASE */
-  bool plain;   /* holds nothing but memory: no list and no finalizer needed */
-  bool watched; /* libevent may know its descriptor though it is not pinned */
+  bool plain;    /* holds nothing but memory: no list and no finalizer needed */
+  bool watched;  /* libevent may know its descriptor though it is not pinned */
+  bool retiring; /* it has the method background */
   const luaL_Reg *methods;
   const luaL_Reg *metamethods;  /* besides the common ones; may be NULL */
   const luaL_Reg *constructors; /* methods of the base; may be NULL */
@@ -67,8 +68,9 @@ struct lev_object {
   lev_object *previous, *next; /* among the open children of the base */
   uint32_t slot;               /* where it is pinned; 0 where it is not */
   bool open;
-  bool lingering; /* closed, but not over yet */
-  bool listed;    /* among the children of the base */
+  bool lingering;  /* closed, but not over yet */
+  bool listed;     /* among the children of the base */
+  bool background; /* it may call back, but a loop does not go on for that */
 };
 
 enum { LEV_UV_BASE = 1, LEV_UV_CALLBACK = 2 };

@@ -60,6 +60,13 @@ static void grow(lua_State *L, lev_slots *s, uint32_t slot) {
   s->capacity = capacity;
 }
 
+/* Counts pinned objects of the background: libevent knows them, but they are not
+ * what a loop waits for. */
+static void disregard(lev_base *base, uint32_t n) {
+  base->parked += n;
+  base->watching += n;
+}
+
 void lev_pin(lua_State *L, lev_object *self, int index) {
   if (self->slot != 0)
     return;
@@ -78,7 +85,19 @@ void lev_pin(lua_State *L, lev_object *self, int index) {
   s->cells[slot] = 0;
   s->used++;
   self->slot = slot;
+  if (self->background)
+    disregard(self->base, 1);
   lua_pop(L, 2);
+}
+
+void lev_setbackground(lev_object *self, bool background) {
+  if (background == self->background)
+    return;
+  self->background = background;
+  if (self->slot == 0)
+    return;
+  disregard(self->base, background ? 1 : -1u);
+  lev_slots_idle(self->base);
 }
 
 void lev_unpinat(lua_State *L, lev_object *self, int slots) {
@@ -92,6 +111,8 @@ void lev_unpinat(lua_State *L, lev_object *self, int slots) {
   s->free = slot;
   s->used--;
   self->slot = 0;
+  if (self->background)
+    disregard(self->base, -1u);
   lev_slots_idle(self->base);
 }
 

@@ -51,6 +51,9 @@ void lev_unpin(lua_State *L, lev_object *self);
 /* Lets a pinned object go, given the index of the slot array. [-0, +0, -] */
 void lev_unpinat(lua_State *L, lev_object *self, int slots);
 
+/* Lets a loop go on for what the object may call, or not. [-0, +0, -] */
+void lev_setbackground(lev_object *self, bool background);
+
 /* Lets an object go unless it may still call back. [-0, +0, -] */
 static inline void lev_unpinidle(lua_State *L, lev_object *self) {
   if (self->slot != 0 && !self->type->pending(self))

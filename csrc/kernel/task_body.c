@@ -1,6 +1,7 @@
 /* The coroutine of a task: what it calls, what becomes of the results, and where
  * an error was raised. */
 
+#include "kernel/interrupt.h"
 #include "kernel/pin.h"
 #include "kernel/task.h"
 
@@ -80,6 +81,7 @@ static int body(lua_State *L) {
 void lev_task_start(lua_State *L, lev_task *task, int first) {
   int self = lua_gettop(L);
   lua_State *co = lua_newthread(L);
+  lev_interrupt_spare(co);
   lua_setiuservalue(L, self, LEV_UV_THREAD);
   int n = self - first;
   if (!lua_checkstack(co, n + 2))

@@ -292,6 +292,7 @@ const lev_type lev_evconnlistener_type = {
   .name = "libevent.evconnlistener",
   .size = sizeof(lev_evconnlistener),
   .uservalues = LEV_EVCONNLISTENER_UVS,
+  .retiring = true,
   .methods = methods,
   .constructors = constructors,
   .free = free_evconnlistener,

@@ -400,6 +400,7 @@ const lev_type lev_event = {
   .name = "libevent.event",
   .size = sizeof(lev_eventobject),
   .uservalues = 3,
+  .retiring = true,
   .methods = methods,
   .strings = strings,
   .constructors = constructors,

@@ -15,6 +15,7 @@ watched by one base at a time. Made by @{event_base:signal}.
 #include "kernel/base.h"
 #include "kernel/callback.h"
 #include "kernel/convert.h"
+#include "kernel/interrupt.h"
 #include "kernel/pin.h"
 #include "kernel/process.h"
 #include "kernel/result.h"
@@ -22,6 +23,7 @@ watched by one base at a time. Made by @{event_base:signal}.
 typedef struct lev_signalobject {
   lev_object head;
   struct event event;
+  bool interrupts; /* it stops what runs, too: see kernel/interrupt.h */
 } lev_signalobject;
 
 enum { LEV_UV_NAME = 3 };
@@ -114,6 +116,8 @@ static int checksignal(lua_State *L, int arg) {
 static void on_signal(evutil_socket_t number, short what, void *arg) {
   lev_frame f;
   (void)number, (void)what;
+  if (((const lev_signalobject *)arg)->interrupts)
+    lev_interrupt_take();
   if (lev_enter(&f, arg, LEV_UV_CALLBACK)) {
     lua_getiuservalue(f.L, -1, LEV_UV_NAME);
     lev_leave(&f, arg, 1);
@@ -188,6 +192,9 @@ static int l_evsignal_add(lua_State *L) {
 static void stop(lev_signalobject *self) {
   lev_base *base = self->head.base;
   bool was = added(self);
+  if (self->interrupts)
+    lev_interrupt_unwatch(event_get_signal(&self->event));
+  self->interrupts = false;
   event_del(&self->event);
   if (was)
     lev_signals_unwatch(event_get_signal(&self->event));
@@ -206,6 +213,30 @@ static int l_evsignal_del(lua_State *L) {
   stop(self);
   lev_unpinidle(L, &self->head);
   return lev_result(L, 1, "evsignal_del");
+}
+
+/***
+Lets a signal that is watched also stop Lua code that does not come back to the
+loop: a task that is limited (see @{task:limit}) at once; where the signal comes
+again before the loop could call back, any task or callback. It is raised an error
+that says `"interrupted"`. It ends with @{signal:del}.
+@function signal:interrupts
+@return boolean? ok
+@return string? message
+@return integer? code `EINVAL` if the signal is not watched, `EBUSY` where another
+one of the process does it.
+*/
+static int l_interrupts(lua_State *L) {
+  lev_signalobject *self = lev_self(L, &lev_signal);
+  bool ok = self->interrupts;
+  errno = EINVAL;
+  if (!ok && added(self)) {
+    ok = lev_interrupt_watch(self->head.base->state,
+                             event_get_signal(&self->event));
+    errno = EBUSY;
+    self->interrupts = ok;
+  }
+  return lev_result(L, ok, "interrupts");
 }
 
 /***
@@ -276,13 +307,10 @@ static void describe_signal(lua_State *L, const lev_object *self) {
 }
 
 static const luaL_Reg methods[] = {
-  { "add", l_evsignal_add },
-  { "del", l_evsignal_del },
-  { "pending", l_evsignal_pending },
-  { "number", l_event_get_signal },
-  { "name", l_name },
-  { "setcb", l_signal_setcb },
-  { NULL, NULL },
+  { "add", l_evsignal_add },        { "del", l_evsignal_del },
+  { "interrupts", l_interrupts },   { "pending", l_evsignal_pending },
+  { "number", l_event_get_signal }, { "name", l_name },
+  { "setcb", l_signal_setcb },      { NULL, NULL },
 };
 
 static const luaL_Reg constructors[] = {
@@ -294,6 +322,7 @@ const lev_type lev_signal = {
   .name = "libevent.signal",
   .size = sizeof(lev_signalobject),
   .uservalues = 3,
+  .retiring = true,
   .methods = methods,
   .constructors = constructors,
   .free = free_signal,

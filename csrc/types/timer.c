@@ -120,6 +120,7 @@ const lev_type lev_timer = {
   .size = sizeof(lev_object),
   .uservalues = 2,
   .plain = true,
+  .retiring = true,
   .methods = methods,
   .constructors = constructors,
   .pending = pending_timer,

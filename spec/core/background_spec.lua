@@ -1,0 +1,107 @@
+local helper = require "spec.helper"
+local libevent = require "libevent"
+local posix = require "spec.posix"
+
+describe("the background", function()
+  local base
+
+  before_each(function()
+    base = assert(libevent.event_base())
+    posix.alarm(30)
+  end)
+
+  after_each(function()
+    base:close()
+    posix.alarm(0)
+  end)
+
+  local makers = {
+    timer = function()
+      local timer = base:timer(print)
+      timer:add(1000)
+      return timer
+    end,
+    signal = function()
+      local signal = base:signal("USR1", print)
+      assert(signal:add())
+      return signal
+    end,
+    event = function()
+      local event = base:event(posix.pipe(), "rp", print)
+      event:add()
+      return event
+    end,
+    evconnlistener = function()
+      return (assert(base:listener("127.0.0.1:0", nil, print)))
+    end,
+  }
+
+  for kind, make in pairs(makers) do
+    it("does not keep a loop running: " .. kind, function()
+      local object = make()
+      object:background()
+      assert.equal("empty", base:loop())
+      object:background(false)
+      base:timer(function()
+        object:background(true)
+      end):add(0)
+      assert.equal("empty", base:loop())
+      object:close()
+      assert.equal("empty", base:loop())
+    end)
+  end
+
+  it("calls back while the loop runs for something else", function()
+    local log = {}
+    local timer = base:timer(function()
+      log[#log + 1] = "background"
+    end)
+    timer:background()
+    timer:add(0.001)
+    base:timer(function()
+      log[#log + 1] = "other"
+    end):add(0.003)
+    assert.equal("empty", base:loop())
+    assert.same({ "background", "other" }, log)
+  end)
+
+  it("may be set before the object is pending, and holds afterwards", function()
+    local timer = base:timer(function(self)
+      self:add(1000)
+    end)
+    timer:background(true)
+    timer:background(true)
+    assert.equal("empty", base:loop())
+    timer:add(0)
+    base:timer(function() end):add(0.002)
+    assert.equal("empty", base:loop())
+    assert.equal("t", (timer:pending()))
+    timer:del()
+    timer:background(false)
+    timer:add(0.001)
+    base:timer(function()
+      timer:del()
+    end):add(0.005)
+    assert.equal("empty", base:loop())
+  end)
+
+  it("ends a run, too", function()
+    local ended = false
+    libevent.run(base, function()
+      makers.signal():background()
+      libevent.sleep(0)
+      ended = true
+    end)
+    assert.is_true(ended)
+  end)
+
+  it("refuses bad arguments, and objects that have none", function()
+    local timer = base:timer(print)
+    helper.badargs(timer.background, timer, "?boolean")
+    assert.is_nil(base:condition().background)
+    timer:close()
+    assert.error_matches(function()
+      timer:background()
+    end, "attempt to use a closed timer")
+  end)
+end)
