@@ -20,6 +20,7 @@ that over. What a peer sends is read even when nobody asks for it, up to 256 KiB
 #include "kernel/process.h"
 #include "kernel/result.h"
 #include "types/socket.h"
+#include "types/socket_option.h"
 
 /* Makes the area that the streams of a base read into. */
 static void openarea(lua_State *L, lev_base *base) {
@@ -156,6 +157,31 @@ static int l_stream_getpeername(lua_State *L) {
 }
 
 /***
+Sets an option of the socket.
+@function stream:setsockopt
+@param name string As for @{socket:setsockopt}.
+@param value boolean|number|string
+@return boolean? ok
+@return string? message
+@return integer? code An errno value.
+*/
+static int l_stream_setsockopt(lua_State *L) {
+  return lev_setsockopt(L, lev_stream_self(L)->fd);
+}
+
+/***
+Returns an option of the socket.
+@function stream:getsockopt
+@param name string As for @{socket:getsockopt}.
+@return boolean|number|string? value
+@return string? message
+@return integer? code An errno value.
+*/
+static int l_stream_getsockopt(lua_State *L) {
+  return lev_getsockopt(L, lev_stream_self(L)->fd);
+}
+
+/***
 Gives the connection away as a socket and closes the stream.
 @function stream:detach
 @return libevent.socket? socket
@@ -228,6 +254,8 @@ static const luaL_Reg methods[] = {
   { "fd", l_stream_fd },
   { "getsockname", l_stream_getsockname },
   { "getpeername", l_stream_getpeername },
+  { "setsockopt", l_stream_setsockopt },
+  { "getsockopt", l_stream_getsockopt },
   { "detach", l_stream_detach },
   { NULL, NULL },
 };

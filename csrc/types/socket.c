@@ -7,10 +7,6 @@ A socket nobody takes is closed with its object.
 #include "types/socket.h"
 
 #include <errno.h>
-#include <math.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -21,50 +17,7 @@ A socket nobody takes is closed with its object.
 #include "kernel/convert.h"
 #include "kernel/descriptor.h"
 #include "kernel/result.h"
-
-typedef enum kind { BOOLEAN, INTEGER, LINGER, ERROR } kind;
-
-typedef struct option {
-  const char *name;
-  int level, number;
-  kind kind;
-} option;
-
-static const option options[] = {
-  { "broadcast", SOL_SOCKET, SO_BROADCAST, BOOLEAN },
-#ifdef TCP_CORK
-  { "cork", IPPROTO_TCP, TCP_CORK, BOOLEAN },
-#endif
-  { "error", SOL_SOCKET, SO_ERROR, ERROR },
-  { "keepalive", SOL_SOCKET, SO_KEEPALIVE, BOOLEAN },
-  { "keepcnt", IPPROTO_TCP, TCP_KEEPCNT, INTEGER },
-#ifdef TCP_KEEPIDLE
-  { "keepidle", IPPROTO_TCP, TCP_KEEPIDLE, INTEGER },
-#endif
-  { "keepintvl", IPPROTO_TCP, TCP_KEEPINTVL, INTEGER },
-  { "linger", SOL_SOCKET, SO_LINGER, LINGER },
-  { "nodelay", IPPROTO_TCP, TCP_NODELAY, BOOLEAN },
-  { "oobinline", SOL_SOCKET, SO_OOBINLINE, BOOLEAN },
-  { "rcvbuf", SOL_SOCKET, SO_RCVBUF, INTEGER },
-  { "reuseaddr", SOL_SOCKET, SO_REUSEADDR, BOOLEAN },
-#ifdef SO_REUSEPORT
-  { "reuseport", SOL_SOCKET, SO_REUSEPORT, BOOLEAN },
-#endif
-  { "sndbuf", SOL_SOCKET, SO_SNDBUF, INTEGER },
-  { "v6only", IPPROTO_IPV6, IPV6_V6ONLY, BOOLEAN },
-};
-
-enum { OPTIONS = sizeof options / sizeof options[0] };
-
-static const option *checkoption(lua_State *L, int arg) {
-  const char *name = luaL_checkstring(L, arg);
-  for (int i = 0; i < OPTIONS; i++) {
-    if (strcmp(options[i].name, name) == 0)
-      return &options[i];
-  }
-  luaL_argerror(L, arg, lua_pushfstring(L, "unknown option '%s'", name));
-  return NULL;
-}
+#include "types/socket_option.h"
 
 bool lev_socket_open(lua_State *L, lev_socket *self, int fd) {
   if (!lev_fd_own(L, fd, true)) {
@@ -181,65 +134,23 @@ static int l_getpeername(lua_State *L) {
   return lev_pushname(L, self->fd, true);
 }
 
-static bool setlinger(lua_State *L, int fd) {
-  luaL_argexpected(L, lua_isnumber(L, 3) || lua_isboolean(L, 3), 3,
-                   "seconds or false");
-  luaL_argexpected(L, !lua_isboolean(L, 3) || !lua_toboolean(L, 3), 3,
-                   "seconds or false");
-  struct linger linger = { .l_onoff = lua_toboolean(L, 3) };
-  if (linger.l_onoff)
-    linger.l_linger = (int)ceil(lev_checkseconds(L, 3));
-  return setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger) == 0;
-}
-
-static bool setoption(lua_State *L, int fd, const option *o) {
-  int value;
-  switch (o->kind) {
-  case LINGER:
-    return setlinger(L, fd);
-  case BOOLEAN:
-    luaL_checktype(L, 3, LUA_TBOOLEAN);
-    value = lua_toboolean(L, 3);
-    break;
-  case INTEGER:
-    value = lev_checkint(L, 3, 0, INT32_MAX);
-    break;
-  default:
-    luaL_argerror(L, 2, "the error can only be asked for");
-    return false;
-  }
-  return setsockopt(fd, o->level, o->number, &value, sizeof value) == 0;
-}
-
 /***
 Sets an option.
 @function socket:setsockopt
 @param name string Booleans: `nodelay`, `cork`, `keepalive`, `reuseaddr`,
-`reuseport`, `broadcast`, `oobinline`, `v6only`. Integers: `rcvbuf` and
-`sndbuf` in bytes, `keepidle` and `keepintvl` in seconds, `keepcnt`. `linger`
-takes seconds, or false.
-@param value boolean|number
+`reuseport`, `broadcast`, `oobinline`, `v6only`, `multicast_loop`. Integers:
+`rcvbuf` and `sndbuf` in bytes, `keepidle` and `keepintvl` in seconds, `keepcnt`,
+`ttl` and `multicast_ttl`: how many hops a packet may take. `linger` takes
+seconds, or false. `multicast_interface`: the name or an address of the one that
+multicasts go out by, `"0.0.0.0"` or `"::"` for the system's choice.
+@param value boolean|number|string
 @return boolean? ok
 @return string? message
 @return integer? code An errno value.
 */
 static int l_setsockopt(lua_State *L) {
   lev_socket *self = lev_self(L, &lev_socket_type);
-  const option *o = checkoption(L, 2);
-  return lev_result(L, setoption(L, self->fd, o), o->name);
-}
-
-/* Asks for SO_LINGER: seconds, or false. */
-static int getlinger(lua_State *L, int fd) {
-  struct linger linger;
-  socklen_t length = sizeof linger;
-  if (getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &length) != 0)
-    return lev_failure(L, "linger", errno);
-  if (linger.l_onoff)
-    lua_pushinteger(L, linger.l_linger);
-  else
-    lua_pushboolean(L, 0);
-  return 1;
+  return lev_setsockopt(L, self->fd);
 }
 
 /***
@@ -247,24 +158,14 @@ Returns an option.
 @function socket:getsockopt
 @param name string As for @{socket:setsockopt}, or `error`: the errno value of
 what went wrong since it was asked last, 0 for nothing.
-@return boolean|number? value
+@return boolean|number|string? value `multicast_interface` is an address for IPv4
+and a name for IPv6.
 @return string? message
 @return integer? code An errno value.
 */
 static int l_getsockopt(lua_State *L) {
-  int value = 0;
-  socklen_t length = sizeof value;
   lev_socket *self = lev_self(L, &lev_socket_type);
-  const option *o = checkoption(L, 2);
-  if (o->kind == LINGER)
-    return getlinger(L, self->fd);
-  if (getsockopt(self->fd, o->level, o->number, &value, &length) != 0)
-    return lev_failure(L, o->name, errno);
-  if (o->kind == BOOLEAN)
-    lua_pushboolean(L, value);
-  else
-    lua_pushinteger(L, value);
-  return 1;
+  return lev_getsockopt(L, self->fd);
 }
 
 int lev_checkhow(lua_State *L, int arg) {

@@ -37,12 +37,12 @@ static int l_pipe(lua_State *L) {
   return 2;
 }
 
+/* Two sockets; of datagrams where that is wanted. */
 static int l_socketpair(lua_State *L) {
   int fds[2];
-  checked(
-      L,
-      socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds),
-      "socketpair");
+  int type = lua_toboolean(L, 1) ? SOCK_DGRAM : SOCK_STREAM;
+  checked(L, socketpair(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds),
+          "socketpair");
   lua_pushinteger(L, fds[0]);
   lua_pushinteger(L, fds[1]);
   return 2;
@@ -60,6 +60,14 @@ static int l_connect(lua_State *L) {
   }
   fcntl(fd, F_SETFL, O_NONBLOCK);
   lua_pushinteger(L, fd);
+  return 1;
+}
+
+/* A UDP socket that nothing was done with, of IPv6 where that is wanted. */
+static int l_datagram(lua_State *L) {
+  int family = lua_toboolean(L, 1) ? AF_INET6 : AF_INET;
+  lua_pushinteger(
+      L, checked(L, socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket"));
   return 1;
 }
 
@@ -245,30 +253,18 @@ static int l_terminal(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-  { "pipe", l_pipe },
-  { "socketpair", l_socketpair },
-  { "open", l_open },
-  { "close", l_close },
-  { "dup", l_dup },
-  { "write", l_write },
-  { "read", l_read },
-  { "descriptors", l_descriptors },
-  { "nofile", l_nofile },
-  { "getpid", l_getpid },
-  { "kill", l_kill },
-  { "raise", l_raise },
-  { "fork", l_fork },
-  { "wait", l_wait },
-  { "exit", l_exit },
-  { "spin", l_spin },
-  { "connect", l_connect },
-  { "reset", l_reset },
-  { "shutdown", l_shutdown },
-  { "urgent", l_urgent },
-  { "rss", l_rss },
-  { "alarm", l_alarm },
-  /* terminals */
-  { "terminal", l_terminal },
+  { "pipe", l_pipe },       { "socketpair", l_socketpair },
+  { "open", l_open },       { "close", l_close },
+  { "dup", l_dup },         { "write", l_write },
+  { "read", l_read },       { "descriptors", l_descriptors },
+  { "nofile", l_nofile },   { "getpid", l_getpid },
+  { "kill", l_kill },       { "raise", l_raise },
+  { "fork", l_fork },       { "wait", l_wait },
+  { "exit", l_exit },       { "spin", l_spin },
+  { "connect", l_connect }, { "datagram", l_datagram },
+  { "reset", l_reset },     { "shutdown", l_shutdown },
+  { "urgent", l_urgent },   { "rss", l_rss },
+  { "alarm", l_alarm },     { "terminal", l_terminal },
   { NULL, NULL },
 };
 
