@@ -10,6 +10,7 @@ name: `code == libevent.errno.ECONNREFUSED`.
 
 #include "io/stream.h"
 #include "io/task.h"
+#include "io/udp.h"
 #include "kernel/api.h"
 #include "kernel/bytes.h"
 #include "kernel/log.h"
@@ -104,7 +105,7 @@ static const lev_type *const types[] = {
   &lev_bufferevent_type, &lev_evconnlistener_type,
   &lev_task_type,        &lev_scope_type,
   &lev_condition_type,   &lev_stream_type,
-  &lev_sendfile_type,
+  &lev_sendfile_type,    &lev_udp_type,
 };
 
 /* Structs of libevent stand in our objects, so the library must be the one the

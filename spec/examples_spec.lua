@@ -148,4 +148,18 @@ describe("examples", function()
         pipe:read "l")
       finish(pipe, pid)
     end)
+
+  it("tasks/time: answers datagrams and asks for them, ends on TERM", function()
+    local pipe, pid, address = serve "tasks/time"
+    local now = "^%d+%-%d%d%-%d%dT%d%d:%d%d:%d%dZ\n$"
+    for _ = 1, 2 do
+      assert.matches(now, (start("tasks/time", "ask " .. address):read "a"))
+    end
+    assert.matches(now, (run("echo time | timeout 60 nc -u -W 1 "
+      .. address:gsub(":", " "))))
+    assert.equal("", finish(pipe, pid))
+    local asker = start("tasks/time", "ask " .. address)
+    assert.matches("Connection refused", asker:read "a")
+    assert.same({ nil, "exit", 1 }, { asker:close() })
+  end)
 end)

@@ -69,6 +69,8 @@ struct lev_base {
     bool running;    /* they are being called */
     struct event event;
   } soon;
+  char *datagrams;     /* where they are received to; NULL before the first */
+  lev_object *calling; /* many times in one event; NULL once it is closed */
   struct {
     char *bytes;       /* where streams read to; NULL before the first */
     lev_object *owner; /* the stream whose bytes stand there; or NULL */

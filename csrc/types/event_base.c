@@ -128,6 +128,8 @@ static void free_event_base(lua_State *L, lev_object *self) {
   lev_slots_close(L, base);
   free(base->area.bytes);
   base->area.bytes = NULL;
+  free(base->datagrams);
+  base->datagrams = NULL;
   event_del(&base->kick);
   event_debug_unassign(&base->kick);
   event_del(&base->stop);

@@ -32,6 +32,7 @@ local functions = {
   spawn = "libevent.task",
   tasks = "libevent.task",
   traceback = "libevent.task",
+  udp = "libevent.udp",
   wait = "libevent.task",
 }
 

@@ -181,9 +181,10 @@ local waits = {
   task = { "wait" },
   event = { "wait" },
   evconnlistener = { "accept" },
+  udp = { "recvfrom", "recvbatch", "sendto", "send", "sendbatch" },
 }
 local waiting = { "stream", "stream", "stream", "condition", "task", "event",
-  "evconnlistener" }
+  "evconnlistener", "udp", "udp" }
 
 local function wait()
   local kind = pick(waiting)
@@ -213,6 +214,7 @@ local function start(base)
   for _ = 1, 3 do
     keep(pcall(connect, base))
     keep(pcall(base.condition, base))
+    keep(pcall(base.udp, base, "127.0.0.1:0"))
     keep(pcall(base.task, base, body))
   end
 end

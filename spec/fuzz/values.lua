@@ -133,7 +133,49 @@ local of_streams = {
   shutdown = function() end,
 }
 
+--- Where a socket of the pool receives datagrams.
+local function receiver()
+  local udp = some "udp"
+  local ok, address = pcall(function()
+    return udp:getsockname()
+  end)
+  return ok and address or "127.0.0.1:9"
+end
+
+local of_udp = {
+  recvfrom = seconds,
+  recvbatch = function() return random(70), seconds() end,
+  sendto = function() return bytes(), receiver(), seconds() end,
+  send = function() return bytes(), seconds() end,
+  sendbatch = function()
+    local list = {}
+    for i = 1, 2 * random(0, 70), 2 do
+      list[i], list[i + 1] = tostring(i), pick { receiver(), receiver(), false }
+    end
+    return list, seconds()
+  end,
+  connect = function() return random(2) == 1 and receiver() or nil end,
+  join = function()
+    return pick { "239.1.2.3", "ff02::1" }, pick { "lo", nil }
+  end,
+  leave = function() return "239.1.2.3", pick { "lo", nil } end,
+  setcb = function()
+    return random(2) == 1 and { read = values.callback,
+      error = random(2) == 1 and values.callback or nil } or nil
+  end,
+  enable = function() return "r" end,
+  disable = function() return "r" end,
+  setsockopt = function()
+    return pick { "ttl", "multicast_ttl", "rcvbuf" }, random(300)
+  end,
+  getsockopt = function() return pick { "ttl", "multicast_interface" } end,
+}
+
 local sensible = {
+  udp = function()
+    return pick { "127.0.0.1:0", "[::1]:0", false } or nil,
+      { ttl = random(10), broadcast = random(2) == 1 }
+  end,
   stream = function()
     return (libevent.socketpair()), options()
   end,
@@ -195,7 +237,8 @@ local sensible = {
 }
 
 function values.guided(object, name)
-  local make = is(object, "stream") and of_streams[name] or sensible[name]
+  local make = is(object, "stream") and of_streams[name]
+    or is(object, "udp") and of_udp[name] or sensible[name]
   if make then
     return object, make(object)
   end

@@ -1,0 +1,19 @@
+--- Sockets for datagrams.
+-- @within libevent
+
+local task = require "libevent.task"
+
+local udp = {}
+
+--- Creates a socket for datagrams on the base of the `run` that goes on. Wraps
+-- `event_base:udp`.
+---@param address string|libevent.socket|nil
+---@param options? table
+---@return libevent.udp? udp
+---@return string? message
+---@return integer? code An errno value.
+function udp.udp(address, options)
+  return task.base():udp(address, options)
+end
+
+return udp
