@@ -80,6 +80,7 @@ static void conclude(const lev_frame *f, lev_task *task) {
   if (task->home != NULL && task->ending == LEV_WASTIMEDOUT)
     task->home->cut = true;
   lev_scope_leave(task);
+  lev_task_leave(task);
   lev_task_wakeall(&task->waiters, LEV_HAPPENED);
   task->co = NULL;
   lua_pushnil(f->L);
@@ -170,6 +171,7 @@ static void returned(const lev_frame *f, lev_task *task, int status, int n) {
 /* Ends a task that cannot be resumed. */
 static void giveup(const lev_frame *f, lev_task *task) {
   push(f, task);
+  lev_task_lose(task);
   if (task->lost) {
     kill(f, task, LEV_AT_RESUMED);
   } else { /* canceled before it began, or gone by coroutine.close */
@@ -321,11 +323,13 @@ void lev_task_free(lua_State *L, lev_object *self) {
   if (task->state == LEV_WAITING && task->kind->left != NULL)
     task->kind->left(task);
   lev_task_unwait(task);
+  lev_task_lose(task);
   lev_soon_del(&task->soon);
   if (task->state != LEV_DONE)
     task->ending = LEV_WASCANCELED;
   task->state = LEV_DONE;
   abandon(task);
   lev_scope_leave(task);
+  lev_task_leave(task);
   lev_task_wakeall(&task->waiters, LEV_HAPPENED);
 }

@@ -77,6 +77,9 @@ typedef struct lev_waitkind {
   bool (*late)(lev_task *task);
   /* Told when a timeout or a cancel has ended it. May be NULL. */
   void (*left)(lev_task *task);
+  /* Told when one that was served has ended before it ran; it stands among
+   * those still. NULL where nobody is served. */
+  void (*lost)(lev_task *task);
 } lev_waitkind;
 
 /* Those who wait for one thing, first come first. */
@@ -84,19 +87,26 @@ typedef struct lev_waiters {
   lev_task *first, **end;
 } lev_waiters;
 
+/* What a task holds until it lets go of it. When it ends before that, however
+ * that comes, 'left' is told, which must not raise. */
+typedef struct lev_hold {
+  lev_task *task; /* or NULL */
+  struct lev_hold *next, **at;
+  void (*left)(struct lev_hold *self);
+} lev_hold;
+
 struct lev_task {
   lev_object head;
   lua_State *co; /* kept by a user value */
-  union {
-    lev_soon soon; /* unless it waits */
-    struct {
-      lev_task *next, **at; /* where it waits; NULL where nowhere */
-      lev_waiters *list;    /* if that is a list */
-    } wait;
-  };
+  lev_soon soon; /* unless it waits */
+  struct {
+    lev_task *next, **at; /* where it waits, or stands among those that were */
+    lev_waiters *list;    /* served; NULL where nowhere, or in no list */
+  } wait;
   const lev_waitkind *kind;        /* of the wait it is in; or NULL */
   lev_object *object;              /* what it waits for; or NULL */
   lev_waiters waiters;             /* for its end */
+  lev_hold *holds;                 /* what it holds */
   lev_scope *home;                 /* the scope it was spawned in; or NULL */
   lev_scope *scope;                /* the innermost one; kept by a user value */
   lev_task *sibling, **sibling_at; /* among the children of that */
@@ -177,6 +187,25 @@ int lev_task_yield(lua_State *L, lev_task *task, const lev_waitkind *kind,
 /* Both. */
 int lev_task_wait(lua_State *L, lev_task *task, const lev_waitkind *kind,
                   lev_task **place, lev_object *object, double timeout);
+
+/* Puts a task at the end of a list, or takes it out of the place where it
+ * stands. [-0, +0, -] */
+void lev_waiters_add(lev_waiters *list, lev_task *task);
+void lev_waiters_del(lev_task *task);
+
+/* Wakes a task that has got what it waits for: until its continuation takes it
+ * out, it stands in the list of those who were served. If it ends before, 'lost'
+ * of the wait is told, to serve another. [-0, +0, -] */
+void lev_task_serve(lev_task *task, lev_waiters *served);
+
+/* Tells that, if the task was served and has not run. [-0, +0, -] */
+void lev_task_lose(lev_task *task);
+
+/* Lets a task that has not ended hold something that nobody holds, or lets go
+ * of it; or of all that the task holds, as it has ended. [-0, +0, -] */
+void lev_task_hold(lev_task *task, lev_hold *hold);
+void lev_task_unhold(lev_hold *hold);
+void lev_task_leave(lev_task *task);
 
 /* Takes a task out of the place where it waits. [-0, +0, -] */
 void lev_task_unwait(lev_task *task);

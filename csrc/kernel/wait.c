@@ -61,24 +61,10 @@ int lev_task_busy(lua_State *L, const lev_task *other, const char *what) {
                     name != NULL ? name : luaL_tolstring(L, -2, NULL));
 }
 
-static void append(lev_waiters *list, lev_task *task) {
-  task->wait.list = list;
-  task->wait.at = list->end;
-  *list->end = task;
-  list->end = &task->wait.next;
-}
-
 void lev_task_unwait(lev_task *task) {
   if (task->state != LEV_WAITING)
     return;
-  lev_task *next = task->wait.next;
-  if (task->wait.at != NULL)
-    *task->wait.at = next;
-  if (next != NULL)
-    next->wait.at = task->wait.at;
-  else if (task->wait.list != NULL)
-    task->wait.list->end = task->wait.at;
-  memset(&task->soon, 0, sizeof task->soon);
+  lev_waiters_del(task);
   task->state = LEV_READY;
   task->object = NULL;
   if (task->parked)
@@ -142,7 +128,7 @@ int lev_task_yield(lua_State *L, lev_task *task, const lev_waitkind *kind,
   task->state = LEV_WAITING;
   memset(&task->wait, 0, sizeof task->wait);
   if (kind->listed) {
-    append((lev_waiters *)place, task);
+    lev_waiters_add((lev_waiters *)place, task);
   } else if (place != NULL) {
     task->wait.at = place;
     *place = task;

@@ -111,7 +111,8 @@ local function connect()
   return base:stream(socket, options)
 end
 
-local ready = base:condition()
+local ready = base:condition "ready"
+local lock = check(libevent.condition())
 
 start(function()
   local stream = closed_later(connect())
@@ -132,6 +133,15 @@ start(function()
   check(stream:flush())
   check(stream:shutdown())
   check(reader:wait())
+end)
+
+start(function()
+  local waiter = start(function()
+    return check(lock:wait())
+  end)
+  libevent.sleep(0) -- until it waits
+  check(lock:hold(waiter))
+  check(lock:hold(libevent.running())) -- signals when this task has ended
 end)
 
 start(function()
