@@ -383,7 +383,7 @@ describe("a batch of datagrams", function()
       ["data and address in turn expected"] = { "x", here, "y" },
       ["item 3: string expected"] = { "x", here, 1, here },
       ["item 4: address or false expected"] = { "x", here, "y", true },
-      ["item 4: not a numeric address"] = { "x", here, "y", "localhost:1" },
+      ["item 4: names are not looked up"] = { "x", here, "y", "localhost:1" },
     } do
       local ok, got = pcall(one.sendbatch, one, list)
       assert.is_false(ok)
