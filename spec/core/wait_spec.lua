@@ -271,6 +271,43 @@ for _, name in ipairs { "send", "sendbatch" } do
   end
 end
 
+waits["queue:get"] = function()
+  local queue = libevent.queue()
+  return function(timeout)
+    return queue:get(timeout)
+  end, function()
+    queue:put "x"
+  end, queue
+end
+
+waits["queue:put"] = function()
+  local queue = libevent.queue(1)
+  queue:put "x"
+  return function(timeout)
+    return queue:put("y", timeout)
+  end, function()
+    queue:get()
+  end, queue
+end
+
+waits["semaphore:acquire"] = function()
+  local semaphore = libevent.semaphore(0)
+  return function(timeout)
+    return semaphore:acquire(timeout)
+  end, function()
+    semaphore:release()
+  end
+end
+
+waits["future:wait"] = function()
+  local future = libevent.future()
+  return function(timeout)
+    return future:wait(timeout)
+  end, function()
+    future:set "x"
+  end, future
+end
+
 local names = {}
 for name in pairs(waits) do
   names[#names + 1] = name

@@ -161,6 +161,9 @@ local functions = {
     end
   end,
   function() return connect(some "event_base") end,
+  function() return libevent.condition(pick { "fuzz", nil }) end,
+  function() return some("condition"):hold(some "task") end,
+  function() return pick(values.shared)() end,
   function()
     if random(10) > 1 then
       return
@@ -264,6 +267,7 @@ local function seed(n)
   local r, w = posix.pipe()
   values.pool = { r = r, w = w, assert(libevent.event_base()) }
   left, values.threads, depths = nested, {}, setmetatable({}, { __mode = "k" })
+  values.share()
   libevent.track(n % 3 == 0)
   start(values.pool[1])
   for _ = 1, calls do
@@ -283,6 +287,7 @@ local function seed(n)
     call()
   end
   values.pool, left, values.threads = { r = r, w = w }, 0, {}
+  values.shared = nil
   collectgarbage()
   collectgarbage()
   posix.close(r)

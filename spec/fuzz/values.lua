@@ -95,6 +95,31 @@ local function options()
     max_all = random(3) == 1 and 1000 or nil }
 end
 
+--- Makes what tasks wait on; `shared` lists functions that use it.
+function values.share()
+  local queue = libevent.queue(pick { 1, 2, nil })
+  local semaphore, mutex = libevent.semaphore(1), libevent.mutex()
+  local future = libevent.future()
+  values.shared = {
+    function() return queue:put(values.any(), seconds()) end,
+    function() return queue:get(seconds()) end,
+    function() return #queue, tostring(queue) end,
+    function() return random(9) == 1 and queue:close() end,
+    function()
+      local permit <close> = semaphore:acquire(seconds())
+      return values.callback(permit)
+    end,
+    function() return semaphore:release(random(0, 1)) end,
+    function()
+      local held <close> = mutex:lock(seconds())
+      return values.callback(held)
+    end,
+    function() return pick { mutex.lock, mutex.unlock, tostring }(mutex) end,
+    function() return future:wait(seconds()) end,
+    function() return random(9) == 1 and future:set(values.any()) end,
+  }
+end
+
 --- Arguments that make sense, by method; first those of streams.
 local of_streams = {
   read = function()
