@@ -196,4 +196,55 @@ describe("examples", function()
     assert.is_true(times[6] >= 0.02)
     assert.same({ true, "exit", 0 }, { pipe:close() })
   end)
+
+  it("tasks/chat: tells the others, and drops who does not read", function()
+    local pipe, pid, address = serve "tasks/chat"
+    local port = program.port(address)
+    local function guest(name)
+      local fd, got = posix.connect(port), ""
+      posix.write(fd, name .. "\n")
+      return fd, function(pattern)
+        while not got:find(pattern) do
+          got = got .. assert(posix.read(fd) or "")
+        end
+      end
+    end
+    local one, one_reads = guest "one"
+    one_reads "Your name%? "
+    local two, two_reads = guest "two"
+    one_reads "%* two has come\n"
+    posix.write(one, "hello\27 all\n")
+    two_reads "<one> hello all\n"
+    posix.close(one)
+    two_reads "%* one has left\n"
+    posix.close(two)
+    posix.kill(pid, 9)
+    pipe:close()
+  end)
+
+  it("tasks/requests: gets all answers at once", function()
+    local pipe = start("tasks/requests", "40 40")
+    assert.matches("^40 answers, their sum is 22140, in %d%.%d%d s\n$",
+      pipe:read "a")
+    assert.same({ true, "exit", 0 }, { pipe:close() })
+  end)
+
+  it("tasks/resp: is a server for Redis' own client", function()
+    local pipe, pid, address = serve "tasks/resp"
+    local redis = ("timeout 60 redis-cli -p %d "):format(program.port(address))
+    assert.equal("PONG\n", (run(redis .. "ping")))
+    assert.equal("OK\n", (run(redis .. "set greeting 'hello world'")))
+    assert.equal("hello world\n", (run(redis .. "get greeting")))
+    assert.equal("\n", (run(redis .. "get nothing")))
+    assert.matches("ERR cannot do", (run(redis .. "flushall")))
+    local text = ("x"):rep(300000)
+    assert.equal("OK\n", (run(("printf %%s %s | %s -x set long"):format(
+      "$(head -c 300000 /dev/zero | tr '\\0' x)", redis))))
+    assert.equal(text .. "\n", (run(redis .. "get long")))
+    local output = run(("timeout 100 redis-benchmark -p %d -t set,get -q "
+      .. "-n 20000 -c 50 -P 16"):format(program.port(address)))
+    assert.matches("SET: %d+.*GET: %d+", output)
+    posix.kill(pid, 9)
+    pipe:close()
+  end)
 end)
