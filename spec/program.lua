@@ -87,6 +87,12 @@ local function contents(name)
   return file:read "a"
 end
 
+--- Whether a signal has not been delivered to a process.
+function program.pending(pid)
+  return not contents(("/proc/%d/status"):format(pid))
+    :find "ShdPnd:%s*0+\n"
+end
+
 --- How many descriptors a process has open.
 function program.descriptors(pid)
   return #program.run(("ls /proc/%d/fd | tr -dc '\\n'"):format(pid))

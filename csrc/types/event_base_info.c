@@ -221,10 +221,15 @@ static void pushentry(lua_State *L, const lev_object *self) {
   }
 }
 
-/* Appends an entry to the list at 3, with origins at 2. [-0, +0, m] */
+/* Appends an entry to the list at 3, with origins at 2 and the slot array at 4.
+ * [-0, +0, m] */
 static void addentry(lua_State *L, const lev_object *self, lua_Number now,
                      lua_Integer n) {
   pushentry(L, self);
+  if (self->slot != 0 && lua_istable(L, 4)) {
+    lua_rawgeti(L, 4, self->slot);
+    lua_setfield(L, -2, "object");
+  }
   addorigin(L, self, 2, now);
   lua_rawseti(L, 3, n);
 }
@@ -237,9 +242,9 @@ static int list(lua_State *L) {
   lua_newtable(L);
   lua_Number t = lev_now();
   lua_Integer n = 0;
+  bool slots = lev_slots_push(L, base);
   for (const lev_object *o = base->children; o != NULL; o = o->next)
     addentry(L, o, t, ++n);
-  bool slots = lev_slots_push(L, base);
   for (uint32_t slot = LEV_SLOT_LAST + 1; slots && slot <= base->slots.last;
        slot++) {
     lua_rawgeti(L, 4, slot);
@@ -256,9 +261,9 @@ static int list(lua_State *L) {
 Returns what the base has open: all but idle timers.
 @function event_base:objects
 @return table[] objects Each with `type`, `description` (what tostring says),
-`pending`, `fd` where it has one, and, if it was made while
-`libevent.track(true)` held, `created` as `"file:line"` and its `age` in
-seconds.
+`pending`, `fd` where it has one, the `object` itself if it may call back, and,
+if it was made while `libevent.track(true)` held, `created` as `"file:line"` and
+its `age` in seconds.
 */
 int l_objects(lua_State *L) {
   lev_self(L, &lev_event_base);

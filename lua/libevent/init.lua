@@ -24,6 +24,7 @@ local functions = {
   base = "libevent.task",
   connect = "libevent.connect",
   defer = "libevent.task",
+  drain = "libevent.server",
   every = "libevent.timer",
   future = "libevent.future",
   listen = "libevent.listen",

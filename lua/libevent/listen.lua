@@ -7,6 +7,9 @@ local task = require "libevent.task"
 
 local listen = {}
 
+--- Those that were made.
+local acceptors = setmetatable({}, { __mode = "k" })
+
 --- Accepts connections when a task asks for one, so that whoever is slow to ask
 -- accepts no more than it can serve. Made by @{libevent.listen}; closing it
 -- wakes the task that waits.
@@ -96,9 +99,20 @@ function listen.listen(address, given)
   if not listener then
     return nil, message, code
   end
-  return setmetatable({
+  local self = setmetatable({
     base = listener:base(), listener = listener, hand = hand,
   }, Acceptor)
+  acceptors[self] = true
+  return self
+end
+
+-- Closes those of a base.
+function listen.close_all(base)
+  for self in pairs(acceptors) do
+    if self.base == base then
+      self:close()
+    end
+  end
 end
 
 return listen

@@ -8,6 +8,9 @@ local task = require "libevent.task"
 
 local server = {}
 
+--- Those that were made, for `drain`.
+local servers = setmetatable({}, { __mode = "k" })
+
 --- Serves connections, each in a task of its own. Made by @{libevent.serve}.
 ---@class libevent.server
 local Server = { __name = "libevent.server" }
@@ -259,7 +262,32 @@ function server.serve(address, fn, given)
     return nil, message, code
   end
   self.listener, self.name = listener, listener:getsockname()
+  servers[self] = true
   return self
+end
+
+--- Ends all serving of a base: every listener is closed, and the connections of
+-- servers have some time to end, as for @{server:drain}. Only a task can.
+---@param base? libevent.event_base That of the running loop by default.
+---@param seconds? number
+---@return integer canceled How many connections had to be canceled.
+function server.drain(base, seconds)
+  base = base or task.base()
+  local canceled, deadline = 0, seconds and base:now() + seconds
+  for _, each in ipairs(base:objects()) do
+    if each.type == "evconnlistener" and each.object then
+      each.object:close()
+    end
+  end
+  listen.close_all(base)
+  for each in pairs(servers) do
+    if each.base == base then
+      local left = deadline and math.max(0, deadline - base:now())
+      local _, _, _, n = each:drain(left)
+      canceled = canceled + (n or 0)
+    end
+  end
+  return canceled
 end
 
 return server

@@ -1,0 +1,41 @@
+local complete = require "libevent.repl.complete"
+local libevent = require "libevent"
+
+local function words(text, env)
+  return complete.words(text, env or _G)
+end
+
+describe("a word", function()
+  it("becomes a global, or a keyword", function()
+    assert.same({ "tab", "then", "true" }, words("t", { tab = 1 }))
+    assert.same({ "tostring" }, words "x = tos")
+    assert.same({ "while" }, words "whi")
+  end)
+
+  it("becomes a field", function()
+    local env = { a = { bc = { def = 1, deg = 2, ["x y"] = 3 } } }
+    assert.same({ "a.bc" }, words("print(a.b", env))
+    assert.same({ "a.bc.def", "a.bc.deg" }, words("a.bc.", env))
+    assert.same({}, words("a.no.", env))
+    assert.same({}, words("a.bc.def.", env))
+  end)
+
+  it("becomes a method, also of userdata", function()
+    local base <close> = libevent.event_base()
+    local env = { base = base, text = "x" }
+    assert.same({ "base:loopbreak" }, words("base:loopb", env))
+    assert.same({ "text:byte" }, words("text:by", env))
+    assert.same({ "base:objects" }, words("return base:obj", env))
+  end)
+
+  it("runs no code", function()
+    local env = { bad = setmetatable({ field = 1 }, { __index = error }) }
+    assert.same({ "bad.field" }, words("bad.f", env))
+  end)
+
+  it("hides what is private, unless it is asked for", function()
+    local env = { __hidden = 1, shown = 2 }
+    assert.same({ "shown" }, words("sh", env))
+    assert.same({ "__hidden" }, words("__", env))
+  end)
+end)
