@@ -137,14 +137,22 @@ static inline bool lev_isidle(const lev_base *base) {
          base->ready.next == base->ready.last;
 }
 
+/* Wakes the loop for one more turn; false for lack of memory. Where that is due
+ * already it stays so: to add the event again would put it off, turn by turn.
+ * [-0, +0, -] */
+static inline bool lev_kick(lev_base *base) {
+  static const struct timeval at_once = { 0, 0 };
+  return base->kick.ev_evcallback.evcb_flags & EVLIST_ACTIVE ||
+         event_add(&base->kick, &at_once) == 0;
+}
+
 /* Notes that something waits for the outermost callback to return; in the loop
  * but in no callback, or for a base that is lent, for the next turn.
  * [-0, +0, -] */
 static inline void lev_unsettle(lev_base *base) {
-  static const struct timeval at_once = { 0, 0 };
   base->unsettled = true;
   if ((base->lent || base->running) && base->depth == 0)
-    event_add(&base->kick, &at_once);
+    lev_kick(base);
 }
 
 /* After a fork, gives the base its own backend; false with errno, and nothing

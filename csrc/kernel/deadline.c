@@ -166,7 +166,8 @@ uint32_t lev_deadlines_count(const lev_base *base) {
 static bool arm_timeout(lev_base *base, uint64_t first, uint64_t now) {
   uint64_t us = first * 1000 > now / 1000 ? first * 1000 - now / 1000 : 0;
   struct timeval tv = { (time_t)(us / 1000000), (suseconds_t)(us % 1000000) };
-  return event_add(&base->kick, &tv) == 0;
+  return base->kick.ev_evcallback.evcb_flags & EVLIST_ACTIVE || /* arms again */
+         event_add(&base->kick, &tv) == 0;
 }
 
 #ifdef __linux__

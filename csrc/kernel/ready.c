@@ -29,10 +29,6 @@ uint32_t lev_ready_count(const lev_base *base) {
 
 static const struct timeval at_once = { 0, 0 };
 
-bool lev_kick(lev_base *base) {
-  return event_add(&base->kick, &at_once) == 0;
-}
-
 /* Ends the turn before the next one calls back. libevent itself ends it only
  * when no event is active any more, which may never come to be. */
 static bool endturn(lev_base *base) {

@@ -18,9 +18,6 @@ void lev_ready_put(lua_State *L, int base);
 /* How many functions wait. [-0, +0, -] */
 uint32_t lev_ready_count(const lev_base *base);
 
-/* Wakes the loop for one more turn; false for lack of memory. [-0, +0, -] */
-bool lev_kick(lev_base *base);
-
 /* Whether the loop ends when the callback that runs now returns: nothing more
  * of the base may be called. [-0, +0, -] */
 bool lev_mustend(const lev_base *base);

@@ -3,6 +3,26 @@ local libevent = require "libevent"
 local posix = require "spec.posix"
 
 describe("a loop of one turn", function()
+  it("calls a timer that is due though a descriptor is always ready",
+    helper.loop(function(base, expect)
+      local r, w = posix.pipe()
+      local event = base:event(w, "wp", function() end)
+      event:add()
+      local left = 10
+      base:timer(expect(function(timer)
+        left = left - 1
+        if left > 0 then
+          timer:add(0)
+        end
+      end, 10)):add(0)
+      for _ = 1, 100 do
+        base:loop "once"
+      end
+      event:close()
+      posix.close(r)
+      posix.close(w)
+    end))
+
   it("ends although an event makes itself active again", function()
     local base <close> = libevent.event_base()
     local n = 0
