@@ -30,6 +30,7 @@ struct evbuffer *lev_stream_output(lev_stream *self) {
 
 ssize_t lev_stream_noted(lev_stream *self, ssize_t sent) {
   if (sent >= 0) {
+    self->head.base->counts.written += (size_t)sent;
     if (self->timeout[1] > 0)
       self->active[1] = lev_now();
     return sent;

@@ -250,18 +250,8 @@ Returns where the task is: the line that waits, or where its function begins.
 */
 static int l_task_where(lua_State *L) {
   const lev_task *task = lev_self(L, &lev_task_type);
-  lua_State *co = task->state == LEV_DONE ? NULL : task->co;
-  lua_Debug ar = { .currentline = -1, .short_src = "" };
-  if (co != NULL && task->state == LEV_NEW && lua_checkstack(co, 2)) {
-    lua_pushvalue(co, 3);
-    lua_getinfo(co, ">S", &ar);
-    ar.currentline = ar.linedefined;
-  } else if (co != NULL) {
-    for (int level = 0; ar.currentline < 0 && lua_getstack(co, level, &ar);
-         level++)
-      lua_getinfo(co, "Sl", &ar);
-  }
-  if (ar.short_src[0] == '\0') {
+  lua_Debug ar;
+  if (!lev_task_place(task, &ar)) {
     lua_pushnil(L);
     return 1;
   }

@@ -12,6 +12,7 @@
 #include <event2/event_struct.h>
 
 #include "kernel/deadline.h"
+#include "kernel/measure.h"
 #include "kernel/object.h"
 #include "kernel/soon.h"
 #include "kernel/state.h"
@@ -25,7 +26,8 @@ enum {
   LEV_UV_READY = 6,     /* functions deferred, oldest first */
   LEV_UV_DRAINING = 7,  /* the batch of them that is being called */
   LEV_UV_RUNNING = 8,   /* a task that was closed while it ran */
-  LEV_BASE_UVS = 8
+  LEV_UV_ON_SLOW = 9,   /* set by base:measure */
+  LEV_BASE_UVS = 9
 };
 
 typedef struct lev_slots {
@@ -59,6 +61,8 @@ struct lev_base {
   bool failed;          /* LEV_UV_ERROR waits for loop to raise it */
   bool exhausted;       /* the Lua stack had no room for a callback */
   bool unsettled;       /* something waits for the outermost leave */
+  bool measuring;       /* see measure.h */
+  lev_counts counts;
   struct {
     uint32_t waiting;    /* in LEV_UV_READY */
     uint32_t next, last; /* what is left of LEV_UV_DRAINING */
@@ -80,6 +84,7 @@ struct lev_base {
   struct event kick; /* a zero timeout: wakes the next turn */
   lev_slots slots;
   lev_deadlines deadlines;
+  lev_measure measure;
 };
 
 extern const lev_type lev_event_base;

@@ -51,7 +51,7 @@ bool lev_room(lua_State *L, lev_base *base) {
   return false;
 }
 
-static void pushbase(lua_State *L, const lev_base *base) {
+void lev_pushbase(lua_State *L, const lev_base *base) {
   if (lev_slots_push(L, base)) {
     lua_rawgeti(L, -1, LEV_SLOT_BASE);
     lua_replace(L, -2);
@@ -87,7 +87,8 @@ static void keep(lua_State *L, lev_base *base, int index) {
 
 void lev_report(lua_State *L, lev_base *base, int index, int status) {
   int error = lua_gettop(L);
-  pushbase(L, base);
+  base->counts.errors++;
+  lev_pushbase(L, base);
   int self = error + 1;
   if (lua_isuserdata(L, self)) {
     if (status == LUA_ERRRUN)
@@ -127,10 +128,14 @@ void lev_reportat(lua_State *L, lev_base *base, int place) {
   base->depth--;
 }
 
-void lev_depart(lua_State *L, lev_base *base) {
+static inline void depart(lua_State *L, lev_base *base) {
   if (--base->depth == 0 &&
       (base->unsettled || lev_log_lines > 0 || lev_isforeign(base)))
     lev_settle(L, base);
+}
+
+void lev_depart(lua_State *L, lev_base *base) {
+  depart(L, base);
 }
 
 void lev_frame_begin(lua_State *L, lev_base *base) {
@@ -162,6 +167,16 @@ bool lev_frame_push(lev_frame *f, lev_base *base) {
   return false;
 }
 
+/* Begins a callback that is on top of the stack, and pushes the object, which
+ * is below it, again. */
+static inline void begin(const lev_frame *f, lev_base *base) {
+  base->depth++;
+  base->counts.callbacks++;
+  if (base->measuring)
+    lev_measure_call(f->L, base, f->top + 1);
+  lua_pushvalue(f->L, base->measuring ? -3 : -2);
+}
+
 static inline bool entertop(const lev_frame *f, lev_object *self,
                             int uservalue) {
   if (!self->open) { /* given up in a child that now has its own backend */
@@ -174,8 +189,7 @@ static inline bool entertop(const lev_frame *f, lev_object *self,
     lua_settop(f->L, f->top);
     return false;
   }
-  lua_pushvalue(f->L, -2);
-  self->base->depth++;
+  begin(f, self->base);
   return true;
 }
 
@@ -206,8 +220,7 @@ bool lev_entercall(lev_frame *f, lev_object *self, int uservalue,
       return false;
     lua_rawgeti(f->L, f->handler + 1, self->slot);
     lua_pushnil(f->L);
-    lua_pushvalue(f->L, -2);
-    self->base->depth++;
+    begin(f, self->base);
   } else if (!enter(f, self, uservalue)) {
     return false;
   }
@@ -228,7 +241,9 @@ static inline void leavetop(const lev_frame *f, lev_object *self, int n) {
     lev_report(f->L, self->base, f->top + 1, status);
   if (self->slot != 0 && !self->type->pending(self))
     lev_unpinat(f->L, self, f->handler + 1);
-  lev_depart(f->L, self->base);
+  if (self->base->measuring)
+    lev_measure_end(f->L, self->base);
+  depart(f->L, self->base);
   lua_settop(f->L, f->top);
 }
 
@@ -251,13 +266,19 @@ void lev_callwhat(lev_object *self, int uservalue, int what) {
 }
 
 void lev_callfor(lua_State *L, lev_base *base) {
-  int index = lua_gettop(L);
-  lev_pushhandler(L);
-  lua_insert(L, index);
+  int top = lua_gettop(L) - 1;
   base->depth++;
-  int status = lua_pcall(L, 0, 0, index);
+  base->counts.callbacks++;
+  if (base->measuring)
+    lev_measure_call(L, base, 0);
+  int handler = lua_gettop(L);
+  lev_pushhandler(L);
+  lua_insert(L, handler);
+  int status = lua_pcall(L, 0, 0, handler);
   if (status != LUA_OK)
     lev_report(L, base, 0, status);
+  if (base->measuring)
+    lev_measure_end(L, base);
   lev_depart(L, base);
-  lua_settop(L, index - 1);
+  lua_settop(L, top);
 }

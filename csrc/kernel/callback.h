@@ -97,6 +97,10 @@ void lev_callfor(lua_State *L, lev_base *base);
 /* Pushes the message handler. [-0, +1, -] */
 void lev_pushhandler(lua_State *L);
 
+/* Pushes the base; some other value while it is being collected.
+ * [-0, +1, -] */
+void lev_pushbase(lua_State *L, const lev_base *base);
+
 /* lev_frame_open where the frame of the loop is out of reach. */
 bool lev_frame_push(lev_frame *f, lev_base *base);
 

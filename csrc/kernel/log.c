@@ -43,11 +43,15 @@ void lev_log_deliver(lua_State *L, lev_base *base) {
     int index = lua_gettop(L);
     lua_pushcfunction(L, call);
     lua_pushlightuserdata(L, &l);
+    bool telling = base->measure.telling;
+    base->measure.telling = true; /* a slow one would be one more line */
     base->depth++;
+    base->counts.callbacks++;
     int status = lua_pcall(L, 1, 0, index);
     if (status != LUA_OK)
       lev_report(L, base, 0, status);
     base->depth--;
+    base->measure.telling = telling;
     lua_settop(L, index - 1);
   }
 }

@@ -102,6 +102,7 @@ void lev_open(lev_object *self) {
   if (self->next != NULL)
     self->next->previous = self;
   base->children = self;
+  base->counts.objects++;
   self->listed = true;
 }
 
@@ -116,6 +117,7 @@ void lev_retire(lev_object *self) {
   else
     base->children = self->next;
   self->next = self->previous = NULL;
+  base->counts.objects--;
   self->listed = false;
 }
 

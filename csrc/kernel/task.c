@@ -71,6 +71,7 @@ static void abandon(lev_task *task) {
 static void conclude(const lev_frame *f, lev_task *task) {
   int index = lua_gettop(f->L);
   task->state = LEV_DONE;
+  task->head.base->counts.tasks--;
   lev_deadline_del(&task->head);
   abandon(task);
   task->observed = task->ending != LEV_FAILED ||
@@ -195,6 +196,9 @@ static void run(const lev_frame *f, lev_task *task) {
   if (canrun(task)) {
     lev_task *outer = state->running;
     int nargs = task->state == LEV_NEW ? lua_gettop(task->co) - 1 : 0, n = 0;
+    if (base->measuring)
+      lev_measure_resume(f->L, task);
+    base->counts.callbacks++;
     task->state = LEV_RUNNING;
     state->running = task;
     int status = lua_resume(task->co, f->L, nargs, &n);
@@ -202,6 +206,8 @@ static void run(const lev_frame *f, lev_task *task) {
     bool waits = status == LUA_YIELD && task->state == LEV_WAITING && n == 0;
     if (!waits)
       returned(f, task, status, n);
+    if (base->measuring)
+      lev_measure_end(f->L, base);
   } else {
     giveup(f, task);
   }
@@ -285,6 +291,8 @@ void lev_task_due(const lev_frame *f, lev_object *self) {
       task->kind->left(task);
     lev_task_unwait(task);
     task->outcome = late ? LEV_HAPPENED : LEV_TIMEDOUT;
+    if (self->base->measuring)
+      lev_measure_lag(self->base, -left);
     run(f, task);
   }
   lua_settop(f->L, f->top);
@@ -325,8 +333,10 @@ void lev_task_free(lua_State *L, lev_object *self) {
   lev_task_unwait(task);
   lev_task_lose(task);
   lev_soon_del(&task->soon);
-  if (task->state != LEV_DONE)
+  if (task->state != LEV_DONE) {
     task->ending = LEV_WASCANCELED;
+    self->base->counts.tasks--;
+  }
   task->state = LEV_DONE;
   abandon(task);
   lev_scope_leave(task);

@@ -262,6 +262,10 @@ int lev_task_raise(lua_State *L);
 /* Pushes the traceback of a task that has not ended. [-0, +1, m] */
 void lev_task_traceback(lua_State *L, const lev_task *task);
 
+/* Tells where a task is: the line that waits, or where its function begins;
+ * false, and "?", where it has no place any more. [-0, +0, -] */
+bool lev_task_place(const lev_task *task, lua_Debug *ar);
+
 /* Pushes the task itself, which is pinned. [-0, +1, -] */
 void lev_task_push(lua_State *L, const lev_task *task);
 

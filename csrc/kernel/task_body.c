@@ -1,6 +1,8 @@
 /* The coroutine of a task: what it calls, what becomes of the results, and where
  * an error was raised. */
 
+#include <string.h>
+
 #include "kernel/interrupt.h"
 #include "kernel/pin.h"
 #include "kernel/task.h"
@@ -78,6 +80,26 @@ static int body(lua_State *L) {
   return bodyk(L, status, 0);
 }
 
+bool lev_task_place(const lev_task *task, lua_Debug *ar) {
+  lua_State *co = task->state == LEV_DONE ? NULL : task->co;
+  ar->currentline = -1;
+  memcpy(ar->short_src, "?", 2);
+  if (co == NULL)
+    return false;
+  if (task->state == LEV_NEW && lua_checkstack(co, 2)) {
+    lua_pushvalue(co, 3);
+    lua_getinfo(co, ">S", ar);
+    ar->currentline = ar->linedefined;
+    return true;
+  }
+  int level = 0;
+  while (ar->currentline < 0 && lua_getstack(co, level, ar)) {
+    lua_getinfo(co, "l", ar);
+    level++;
+  }
+  return level > 0 && lua_getinfo(co, "S", ar);
+}
+
 void lev_task_start(lua_State *L, lev_task *task, int first) {
   int self = lua_gettop(L);
   lua_State *co = lua_newthread(L);
@@ -94,6 +116,7 @@ void lev_task_start(lua_State *L, lev_task *task, int first) {
   task->co = co;
   task->waiters.end = &task->waiters.first;
   lev_open(&task->head);
+  task->head.base->counts.tasks++;
   lev_pin(L, &task->head, first);
   lev_soon_add(&task->soon, &task->head);
 }

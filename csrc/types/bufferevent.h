@@ -47,6 +47,8 @@ struct lev_bufferevent {
   double expires[2];   /* when they end */
   double linger;       /* seconds without progress that a close waits for */
   size_t high;         /* input at which reading pauses; 0 for never */
+  size_t seen;         /* input that is counted; */
+  size_t queued;       /* and output: see lev_count_read */
   size_t unsent;       /* while lingering: what was left when last looked at */
   uint32_t generation; /* of the process that got the descriptor */
   int fd;              /* owned; or -1 */
@@ -84,6 +86,22 @@ static inline size_t lev_unread(const lev_bufferevent *self) {
 
 static inline size_t lev_unsent(const lev_bufferevent *self) {
   return evbuffer_get_length(bufferevent_get_output(self->ptr));
+}
+
+/* Count what has come into the input, or was put into the output, since it was
+ * looked at last: whenever either gets less or, where a script has a view of
+ * it, more. [-0, +0, -] */
+static inline void lev_count_read(lev_bufferevent *self) {
+  size_t n = lev_unread(self);
+  if (n > self->seen && !lev_ispair(self))
+    self->head.base->counts.read += n - self->seen;
+  self->seen = n;
+}
+
+static inline void lev_count_written(lev_bufferevent *self, size_t unsent) {
+  if (unsent > self->queued && !lev_ispair(self))
+    self->head.base->counts.written += unsent - self->queued;
+  self->queued = unsent;
 }
 
 /* Makes a new object of a bufferevent of libevent's. [-0, +0, -] */

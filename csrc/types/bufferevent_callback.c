@@ -76,6 +76,8 @@ void lev_bufferevent_on_read(struct bufferevent *ptr, void *arg) {
   lev_bufferevent *self = arg;
   (void)ptr;
   self->alarmed = false;
+  if (self->input != NULL) /* it may be taken by way of that */
+    lev_count_read(self);
   if (self->head.lingering)
     lev_lingering_read(self);
   else if ((!tell(self, EV_READ) || self->high > 0) && self->head.open)
@@ -86,6 +88,7 @@ void lev_bufferevent_on_write(struct bufferevent *ptr, void *arg) {
   lev_bufferevent *self = arg;
   (void)ptr;
   self->alarmed = false;
+  self->queued = lev_unsent(self);
   if (self->head.lingering) {
     lev_lingering_written(self);
     return;

@@ -18,6 +18,12 @@ bool lev_bufferevent_shut(const lev_bufferevent *self) {
   return shutdown(self->fd, SHUT_WR) == 0;
 }
 
+static void dropinput(lev_bufferevent *self) {
+  lev_count_read(self);
+  lev_bytes_drop(bufferevent_get_input(self->ptr));
+  self->seen = 0;
+}
+
 static void closeviews(lua_State *L, lev_bufferevent *self) {
   if (self->input != NULL)
     lev_close(L, &self->input->head);
@@ -38,6 +44,7 @@ void lev_bufferevent_free(lua_State *L, lev_object *object) {
   lev_bufferevent *self = (lev_bufferevent *)object;
   lev_soon_del(&self->soon);
   closeviews(L, self);
+  lev_count_read(self);
   bufferevent_setcb(self->ptr, NULL, NULL, NULL, NULL);
   bufferevent_disable(self->ptr, EV_READ | EV_WRITE);
   lev_bytes_drop(bufferevent_get_input(self->ptr));
@@ -108,7 +115,7 @@ bool lev_bufferevent_linger(lua_State *L, lev_object *object, bool now) {
   if (now || isidle(self) || !lev_trycall(L, hold) || !object->open)
     return false;
   detachscript(L, self);
-  lev_bytes_drop(bufferevent_get_input(self->ptr));
+  dropinput(self);
   self->reading = !self->ended;
   self->writing = true;
   object->lingering = true;
@@ -131,7 +138,7 @@ static void end(lev_bufferevent *self) {
 }
 
 void lev_lingering_read(lev_bufferevent *self) {
-  lev_bytes_drop(bufferevent_get_input(self->ptr));
+  dropinput(self);
 }
 
 void lev_lingering_written(lev_bufferevent *self) {

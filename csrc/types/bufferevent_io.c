@@ -43,6 +43,8 @@ static size_t sendstrings(lua_State *L, lev_bufferevent *self, int first,
       lev_fd_send(self->fd, parts, lev_bytes_parts(L, first, last, parts));
   if (n < 0)
     keeperror(self);
+  else
+    self->head.base->counts.written += (size_t)n;
   return n > 0 ? (size_t)n : 0;
 }
 
@@ -60,9 +62,13 @@ static void writestrings(lua_State *L, lev_bufferevent *self, int first,
 /* Writes what another buffer holds at once as far as the socket takes it, and
  * queues the rest. */
 static void writebuffer(lev_bufferevent *self, lev_evbuffer *source) {
-  if (evbuffer_get_length(source->ptr) > 0 &&
-      evbuffer_write_atmost(source->ptr, self->fd, INT32_MAX) < 0)
-    keeperror(self);
+  if (evbuffer_get_length(source->ptr) > 0) {
+    int n = evbuffer_write_atmost(source->ptr, self->fd, INT32_MAX);
+    if (n < 0)
+      keeperror(self);
+    else
+      self->head.base->counts.written += (size_t)n;
+  }
   evbuffer_add_buffer(bufferevent_get_output(self->ptr), source->ptr);
 }
 
@@ -117,12 +123,14 @@ int l_bufferevent_write(lua_State *L) {
   lev_stillopen(L, &self->head); /* a metamethod may have closed it */
   if (isover(&self->head))
     return lev_failure(L, "write", EPIPE);
-  bool empty = lev_unsent(self) == 0;
+  self->queued = lev_unsent(self);
+  bool empty = self->queued == 0;
   if (self->head.slot == 0) {
     lev_pin(L, &self->head, 1);
     lev_bufferevent_later(self, 0); /* lets go of it even if hand raises */
   }
   hand(L, self);
+  lev_count_written(self, lev_unsent(self));
   if (lev_ispair(self))
     lev_pair_move(L, self, 1, 0);
   else if (lev_unsent(self) == 0 && self->called & EV_WRITE)
@@ -160,9 +168,11 @@ Removes bytes from the input and returns them. Wraps `bufferevent_read`.
 int l_bufferevent_read(lua_State *L) {
   size_t n;
   lev_bufferevent *self = lev_bufferevent_self(L);
-  if (!lev_checkcount(L, 2, lev_unread(self), &n))
+  lev_count_read(self);
+  if (!lev_checkcount(L, 2, self->seen, &n))
     return 1;
   lev_bytes_take(L, &self->head, bufferevent_get_input(self->ptr), n);
+  self->seen = self->seen > n ? self->seen - n : 0;
   if (self->high > 0 || lev_ispair(self) || self->input != NULL)
     lev_bufferevent_taken(L, self);
   return 1;
@@ -172,6 +182,8 @@ int l_bufferevent_read(lua_State *L) {
 
 static void inputchanged(lua_State *L, lev_object *owner, int index) {
   lev_bufferevent *self = (lev_bufferevent *)owner;
+  if (owner->open)
+    lev_count_read(self);
   if (owner->open && lev_ispair(self))
     lev_pair_move(L, self, index, 0);
   lev_bufferevent_adjust(L, self, index);
@@ -179,6 +191,8 @@ static void inputchanged(lua_State *L, lev_object *owner, int index) {
 
 static void outputchanged(lua_State *L, lev_object *owner, int index) {
   lev_bufferevent *self = (lev_bufferevent *)owner;
+  if (owner->open)
+    lev_count_written(self, lev_unsent(self));
   if (owner->open && !lev_ispair(self) && lev_unsent(self) > 0 &&
       !lev_bufferevent_arm(self))
     luaL_error(L, "not enough memory");
@@ -237,6 +251,7 @@ Returns the input, to look at it and take from it. Wraps
 */
 int l_bufferevent_get_input(lua_State *L) {
   lev_bufferevent *self = lev_bufferevent_self(L);
+  lev_count_read(self);
   return pushview(L, self, &self->input, bufferevent_get_input(self->ptr),
                   &input_view);
 }

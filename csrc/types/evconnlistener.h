@@ -59,7 +59,7 @@ bool lev_samefile(const char *path, const struct stat *was);
 extern const double lev_accept_retry, lev_accept_report;
 
 /* Accepts one connection; -1 with errno. [-0, +0, -] */
-int lev_accept(int listening, lev_address *peer);
+int lev_accept(lev_evconnlistener *self, lev_address *peer);
 
 /* Whether an errno value of that is more than a connection that went away.
  * [-0, +0, -] */

@@ -23,17 +23,19 @@ typedef struct arrival {
   bool welcome; /* the callback did not fail */
 } arrival;
 
-int lev_accept(int listening, lev_address *a) {
+int lev_accept(lev_evconnlistener *self, lev_address *a) {
   struct sockaddr *peer = (struct sockaddr *)&a->storage;
   a->length = sizeof a->storage;
 #ifdef SOCK_NONBLOCK
-  return accept4(listening, peer, &a->length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  int fd = accept4(self->fd, peer, &a->length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 #else
-  int fd = accept(listening, peer, &a->length);
+  int fd = accept(self->fd, peer, &a->length);
   if (fd >= 0)
     lev_fd_prepare(fd);
-  return fd;
 #endif
+  if (fd >= 0)
+    self->head.base->counts.accepts++;
+  return fd;
 }
 
 /* The callback at 1, the listener at 2, the arrival at 3. */
@@ -159,14 +161,14 @@ static bool goeson(lev_evconnlistener *self, int code) {
 
 void lev_on_accept(evutil_socket_t listening, short what, void *arg) {
   lev_evconnlistener *self = arg;
-  (void)what;
+  (void)listening, (void)what;
   if (self->acceptor != NULL) {
     lev_accept_resume(self);
     return;
   }
   for (int i = 0; i < LEV_BURST; i++) {
     arrival a = { .fd = -1 };
-    a.fd = lev_accept((int)listening, &a.peer);
+    a.fd = lev_accept(self, &a.peer);
     if (a.fd >= 0)
       welcome(self, &a);
     else if (!goeson(self, errno))

@@ -75,7 +75,7 @@ static int accept1(lua_State *L, lev_evconnlistener *self) {
   while (self->head.open) {
     if (self->direct >= LEV_BURST) /* others come first */
       return await(L, self, false);
-    int fd = lev_accept(self->fd, &peer);
+    int fd = lev_accept(self, &peer);
     if (fd >= 0) {
       self->direct++;
       if (!lev_socket_open(L, lua_touserdata(L, LEV_SOCKET), fd))

@@ -313,6 +313,8 @@ static const luaL_Reg methods[] = {
   { "got_break", l_event_base_got_break },
   { "dump", l_event_base_dump_events },
   { "objects", l_objects },
+  { "counters", l_counters },
+  { "measure", l_measure },
   { NULL, NULL },
 };
 

@@ -17,6 +17,14 @@ int l_event_base_loopexit(lua_State *L);
 int l_event_base_loopbreak(lua_State *L);
 int l_event_base_loopcontinue(lua_State *L);
 
+/* Begins to measure. The loop that runs goes on turn by turn from the next one
+ * on. [-0, +0, -] */
+void lev_measure_on(lev_base *base, double slow);
+
+/* See event_base_counters.c. */
+int l_counters(lua_State *L);
+int l_measure(lua_State *L);
+
 /* What a method may offer; a NULL name ends the list. */
 typedef struct lev_feature {
   const char *name;

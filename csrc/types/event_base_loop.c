@@ -56,6 +56,42 @@ static int ended(lua_State *L, lev_base *base, int result, int code,
   return 1;
 }
 
+/* Whether a turn that was one of many is over, and nothing has ended the loop:
+ * see lev_measure_on. */
+static bool goeson(const lev_base *base, int result) {
+  return result == 0 && base->head.open && !lev_isforeign(base) &&
+         !base->failed && !base->exhausted && !base->emptied &&
+         !event_base_got_exit(base->ptr) &&
+         (!event_base_got_break(base->ptr) || base->turned);
+}
+
+/* Runs the loop. While the base measures, the turns are ours: libevent does not
+ * tell them apart. */
+static int turns(lev_base *base, int flags) {
+  int result;
+  bool once = (flags & EVLOOP_ONCE) != 0, ours;
+  do {
+    uint64_t callbacks = base->counts.callbacks;
+    ours = base->measuring && !once;
+    base->turn = base->unsettled = once || ours;
+    base->turned = base->emptied = false;
+    event_del(&base->stop); /* of an earlier turn */
+    errno = 0;
+    result = event_base_loop(base->ptr, flags | (ours ? EVLOOP_ONCE : 0));
+    if (base->measuring && base->counts.callbacks != callbacks)
+      base->measure.turns++;
+  } while (!once && (ours || base->turned) && goeson(base, result));
+  return result;
+}
+
+void lev_measure_on(lev_base *base, double slow) {
+  lev_measure_start(base, slow);
+  if (base->running && !base->measuring && !base->turn &&
+      !event_base_got_break(base->ptr))
+    base->turned = event_base_loopbreak(base->ptr) == 0;
+  base->measuring = true;
+}
+
 /* Runs the loop of the base at index 1, the only value on the stack: there it
  * stays for as long as the loop runs. */
 static int loop(lua_State *L, lev_base *base, int flags, const char *mode) {
@@ -80,13 +116,9 @@ static int loop(lua_State *L, lev_base *base, int flags, const char *mode) {
   }
   lev_slots_list(L, 1); /* the collector may have cleared it */
   lev_frame_begin(L, base);
-  base->turn = base->unsettled = (flags & EVLOOP_ONCE) != 0;
-  base->turned = base->emptied = false;
-  event_del(&base->stop); /* of an earlier turn */
   base->running = true;
   base->state->loops++;
-  errno = 0;
-  int result = event_base_loop(base->ptr, flags);
+  int result = turns(base, flags);
   int code = errno;
   base->state->loops--;
   base->running = false;
@@ -162,6 +194,8 @@ not run, it has no effect. Wraps `event_base_loopbreak`.
 */
 int l_event_base_loopbreak(lua_State *L) {
   lev_base *base = lev_self(L, &lev_event_base);
+  if (base->running) /* not ours: see lev_measure_on */
+    base->turned = false;
   return lev_result(L, event_base_loopbreak(base->ptr) == 0, "loopbreak");
 }
 

@@ -216,6 +216,10 @@ local sensible = {
   end,
   on_error = function() return pick { values.callback, nil } end,
   timer = function() return values.callback end,
+  measure = function()
+    return pick { false, {}, { slow = pick { 0, 1e-5, 0.1 },
+      on_slow = random(2) == 1 and values.callback or nil } }
+  end,
   defer = function() return values.callback end,
   event = function()
     return pick { -1, values.pool.r, values.pool.w },

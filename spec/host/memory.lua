@@ -16,6 +16,10 @@ local function tick(timer)
   end
 end
 
+base:measure { slow = 0, on_slow = function(seconds, place)
+  assert(seconds > 0 and place ~= "")
+end }
+
 for _ = 1, 40 do -- enough to make the heap and the slots grow
   base:timer(tick):add(0.0005)
 end
@@ -66,6 +70,7 @@ for _ = 1, 3 do
   failed = failed or not ok and result or message
 end
 assert(base:objects())
+assert(base:counters().callbacks > 0)
 assert(base:dump())
 if not tostring(failed):find "memory of an error" or why ~= "empty" then
   error(failed or why)
