@@ -61,13 +61,22 @@ static int l_event_get_supported_methods(lua_State *L) {
 }
 
 /***
-Makes objects remember where they are created, for @{event_base:objects}.
+Makes objects remember where they are created: @{event_base:objects} tells it.
+
+Nobody has to close what the collector finds; but that may be late, and until
+then the descriptor stays open. So while this is on, each object that has one,
+and that the collector or the end of the Lua state has to close, is a warning in
+Lua's sense, which this turns on: what it is, and where it was made. So is a task
+that has not ended then, with where it waits. 20 are told, the rest is counted.
 @function libevent.track
 @param on boolean
 */
 static int l_track(lua_State *L) {
   luaL_checktype(L, 1, LUA_TBOOLEAN);
-  lev_getstate(L)->tracking = lua_toboolean(L, 1);
+  bool on = lua_toboolean(L, 1);
+  lev_getstate(L)->tracking = on;
+  if (on)
+    lua_warning(L, "@on", 0);
   return 0;
 }
 

@@ -290,6 +290,24 @@ static int l_tasks(lua_State *L) {
   return lev_uncollected(L);
 }
 
+/* A task that waits for the end of another is not told: that one is. */
+static bool left_task(lua_State *L, const lev_object *self) {
+  lua_Debug ar;
+  const lev_task *task = (const lev_task *)self;
+  if ((task->state != LEV_WAITING && task->state != LEV_READY) ||
+      task->kind == &waiting || !lev_task_place(task, &ar))
+    return false;
+  lev_pushdescription(L, self);
+  if (lua_getiuservalue(L, 1, LEV_UV_NAME) == LUA_TSTRING)
+    lua_pushfstring(L, " (%s)", lua_tostring(L, -1));
+  else
+    lua_pushliteral(L, "");
+  lua_remove(L, -2);
+  lua_pushfstring(L, " at %s:%d has not ended", ar.short_src, ar.currentline);
+  lua_concat(L, 3);
+  return true;
+}
+
 static void describe_task(lua_State *L, const lev_object *self) {
   const lev_task *task = (const lev_task *)self;
   const char *status = statusof(task);
@@ -331,4 +349,5 @@ const lev_type lev_task_type = {
   .due = lev_task_due,
   .soon = lev_task_soon,
   .describe = describe_task,
+  .left = left_task,
 };

@@ -9,6 +9,7 @@ block, as a `<close>` variable, and when the collector finds it.
 #include <string.h>
 
 #include "kernel/base.h"
+#include "kernel/leak.h"
 #include "kernel/pin.h"
 #include "kernel/process.h"
 
@@ -86,7 +87,8 @@ void *lev_new(lua_State *L, int base, const lev_type *type) {
   }
   pushmetatable(L, type);
   lua_setmetatable(L, -2);
-  if (base != 0 && self->base->state->tracking)
+  if (base != 0 ? self->base->state->tracking
+                : type->fd != NULL && lev_getstate(L)->tracking)
     lev_track(L, -1);
   if (base != 0)
     lev_stillopen(L, &self->base->head);
@@ -229,7 +231,10 @@ static int l_closevariable(lua_State *L) {
 }
 
 static int l_collect(lua_State *L) {
-  lev_close(L, anyobject(L));
+  lev_object *self = anyobject(L);
+  if (isopen(self))
+    lev_leak_tell(L, self);
+  lev_close(L, self);
   return 0;
 }
 

@@ -34,6 +34,7 @@ typedef struct lev_type {
   bool plain;    /* holds nothing but memory: no list and no finalizer needed */
   bool watched;  /* libevent may know its descriptor though it is not pinned */
   bool retiring; /* it has the method background */
+  bool borrows;  /* the descriptor is somebody else's, who closes it */
   const luaL_Reg *methods;
   const luaL_Reg *metamethods;  /* besides the common ones; may be NULL */
   const luaL_Reg *constructors; /* methods of the base; may be NULL */
@@ -60,6 +61,10 @@ typedef struct lev_type {
   void (*describe)(lua_State *L, const lev_object *self);
   /* The descriptor, or -1; NULL where the type has none. */
   int (*fd)(const lev_object *self);
+  /* Pushes what to tell where the collector finds the object, which stands at
+   * index 1, open; false if nothing. NULL: that it was never closed, if it has
+   * a descriptor of its own. See leak.h. */
+  bool (*left)(lua_State *L, const lev_object *self);
 } lev_type;
 
 struct lev_object {

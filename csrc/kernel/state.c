@@ -1,6 +1,7 @@
 #include "kernel/state.h"
 
 #include "kernel/deadline.h"
+#include "kernel/leak.h"
 #include "kernel/process.h"
 
 static const char state_key = 0;
@@ -62,6 +63,7 @@ static void newweak(lua_State *L, const char *mode) {
 /* When the Lua state closes, nobody takes its log lines any more. */
 static int l_closestate(lua_State *L) {
   lev_state *state = lua_touserdata(L, 1);
+  lev_leak_rest(L, state);
   state->closed = true;
   lev_log_take(state, false);
   state->owned =
@@ -130,13 +132,32 @@ void lev_track(lua_State *L, int index) {
   index = lua_absindex(L, index);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &origins_key);
   lua_pushvalue(L, index);
-  lua_createtable(L, 0, 2);
+  lua_createtable(L, 0, 3);
   pushwhere(L);
   lua_setfield(L, -2, "created");
   lua_pushnumber(L, lev_now());
   lua_setfield(L, -2, "since");
+  lua_pushinteger(L, lev_generation());
+  lua_setfield(L, -2, "process");
   lua_rawset(L, -3);
   lua_pop(L, 1);
+}
+
+bool lev_pushorigin(lua_State *L, int index) {
+  int top = lua_gettop(L);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &origins_key);
+  lua_pushvalue(L, index);
+  if (lua_rawget(L, -2) == LUA_TTABLE) {
+    lua_getfield(L, -1, "process");
+    if (lua_tointeger(L, -1) == lev_generation()) {
+      lua_getfield(L, -2, "created");
+      lua_replace(L, top + 1);
+      lua_settop(L, top + 1);
+      return true;
+    }
+  }
+  lua_settop(L, top);
+  return false;
 }
 
 void lev_pushorigins(lua_State *L) {

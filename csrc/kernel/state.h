@@ -22,6 +22,7 @@ typedef struct lev_state {
   bool closed;       /* the Lua state is being closed */
   uint32_t last_id;  /* given to a base; never used again */
   bool tracking;     /* objects remember where they were made */
+  uint32_t leaks;    /* how many of them the collector has closed */
   bool logging;      /* this state takes libevent's log lines */
   uint64_t *owned;   /* the set of descriptors that objects own: see */
   size_t words;      /* descriptor.h */
@@ -54,6 +55,10 @@ void lev_setat(lua_State *L, const lev_state *state, lua_Integer place,
 
 /* Remembers where the object at an index was made. [-0, +0, m] */
 void lev_track(lua_State *L, int index);
+
+/* Pushes where the object at a positive index was made; false, and nothing
+ * pushed, if that is not known, or was in another process. [-0, +1 or +0, m] */
+bool lev_pushorigin(lua_State *L, int index);
 
 /* Pushes a table of what lev_track has kept, by address. [-0, +1, m] */
 void lev_pushorigins(lua_State *L);

@@ -408,4 +408,5 @@ const lev_type lev_event = {
   .pending = pending_event,
   .describe = describe_event,
   .fd = fd_event,
+  .borrows = true,
 };
