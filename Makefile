@@ -143,14 +143,14 @@ fuzz: all build-specs ## random calls of everything that Lua can call
 
 memory: all build-specs ## lets every single allocation fail in turn
 	$(BUILD)/spec/memory spec/host/memory.lua spec/host/echo.lua \
-	  spec/host/streams.lua spec/host/datagrams.lua
+	  spec/host/streams.lua spec/host/datagrams.lua spec/host/servers.lua
 
 coverage: ## lines and branches of the C code that the specs reach
 	rm -rf build/coverage
 	$(MAKE) --no-print-directory BUILD=build/coverage CFLAGS='-O0 -g --coverage' HARDENING= all build-specs
 	LUA_CPATH='build/coverage/?.so;;' BUILD=build/coverage $(BUSTED) $(SUITE)
 	build/coverage/spec/memory spec/host/memory.lua spec/host/echo.lua \
-	  spec/host/streams.lua spec/host/datagrams.lua > build/coverage/memory.txt
+	  spec/host/streams.lua spec/host/datagrams.lua spec/host/servers.lua > build/coverage/memory.txt
 	gcovr -r . --object-directory build/coverage --filter csrc/ --branches --print-summary -o build/coverage/branches.txt
 	gcovr -r . --object-directory build/coverage --filter csrc/ --fail-under-line 90
 
