@@ -8,6 +8,7 @@ name: `code == libevent.errno.ECONNREFUSED`.
 
 #include <event2/event.h>
 
+#include "io/process.h"
 #include "io/stream.h"
 #include "io/task.h"
 #include "io/udp.h"
@@ -115,6 +116,7 @@ static const lev_type *const types[] = {
   &lev_task_type,        &lev_scope_type,
   &lev_condition_type,   &lev_stream_type,
   &lev_sendfile_type,    &lev_udp_type,
+  &lev_process_type,
 };
 
 /* Structs of libevent stand in our objects, so the library must be the one the

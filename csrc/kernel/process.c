@@ -12,7 +12,7 @@ enum { LEV_LINES = 64, LEV_LINE = 256 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 atomic_uint lev_forks;
-static atomic_bool debugmode;
+static atomic_bool debugmode, sigpipe_ours;
 atomic_uint lev_log_lines;
 static _Atomic(const lev_base *) signal_owner;
 
@@ -138,10 +138,16 @@ bool lev_sigpipe_ignored(void) {
   return sigaction(SIGPIPE, NULL, &pipe) == 0 && pipe.sa_handler == SIG_IGN;
 }
 
+bool lev_sigpipe_isours(void) {
+  return atomic_load(&sigpipe_ours);
+}
+
 void lev_sigpipe_ignore(bool ignore) {
-  struct sigaction pipe = { .sa_handler = ignore ? SIG_IGN : SIG_DFL };
+  struct sigaction pipe = { .sa_handler = ignore ? SIG_IGN : SIG_DFL }, before;
   sigemptyset(&pipe.sa_mask);
-  sigaction(SIGPIPE, &pipe, NULL);
+  if (sigaction(SIGPIPE, &pipe, &before) == 0 && ignore &&
+      before.sa_handler == SIG_DFL)
+    atomic_store(&sigpipe_ours, true);
 }
 
 void lev_log_take(lev_state *state, bool take) {

@@ -31,6 +31,7 @@ void lev_signals_unwatch(int number);
 /* What SIGPIPE does to the process: set to ignored at load if nobody had set
  * it, since libevent's own writes cannot suppress it. */
 bool lev_sigpipe_ignored(void);
+bool lev_sigpipe_isours(void); /* it was the default before */
 void lev_sigpipe_ignore(bool ignore);
 
 /* libevent's log lines: taken by one Lua state, or dropped. */

@@ -83,7 +83,7 @@ static int byname(const char *name) {
   return realtime(name);
 }
 
-static void pushname(lua_State *L, int number) {
+void lev_signal_push(lua_State *L, int number) {
   for (int i = 0; i < NAMES; i++) {
     if (names[i].number == number) {
       lua_pushstring(L, names[i].name);
@@ -99,7 +99,7 @@ static void pushname(lua_State *L, int number) {
   lua_pushfstring(L, "%d", number);
 }
 
-static int checksignal(lua_State *L, int arg) {
+int lev_signal_check(lua_State *L, int arg) {
   if (lua_type(L, arg) == LUA_TSTRING) {
     int number = byname(lua_tostring(L, arg));
     if (number == 0)
@@ -136,11 +136,11 @@ SIG.
 */
 static int l_evsignal_new(lua_State *L) {
   lev_base *base = lev_self(L, &lev_event_base);
-  int number = checksignal(L, 2);
+  int number = lev_signal_check(L, 2);
   luaL_checktype(L, 3, LUA_TFUNCTION);
   lev_signalobject *self = lev_new(L, 1, &lev_signal);
   lev_setcallback(L, -1, LEV_UV_CALLBACK, 3);
-  pushname(L, number);
+  lev_signal_push(L, number);
   lua_setiuservalue(L, -2, LEV_UV_NAME);
   event_assign(&self->event, base->ptr, number, EV_SIGNAL | EV_PERSIST,
                on_signal, self);
@@ -302,7 +302,7 @@ static bool pending_signal(const lev_object *self) {
 static void describe_signal(lua_State *L, const lev_object *self) {
   const lev_signalobject *s = (const lev_signalobject *)self;
   const char *state = added(s) ? " pending" : " idle";
-  pushname(L, event_get_signal(&s->event));
+  lev_signal_push(L, event_get_signal(&s->event));
   lua_pushstring(L, state);
 }
 

@@ -7,6 +7,7 @@ A socket nobody takes is closed with its object.
 #include "types/socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -67,12 +68,17 @@ static int l_socket(lua_State *L) {
 Creates two sockets that are connected to each other. Wraps
 `evutil_socketpair`.
 @function libevent.socketpair
+@param blocking? boolean Whether calls of the other one block, as a program expects
+that gets it.
 @return libevent.socket? one
 @return libevent.socket|string other The message where the first is nil.
 @return integer? code An errno value.
 */
 static int l_evutil_socketpair(lua_State *L) {
   int fds[2];
+  bool blocking = lua_toboolean(L, 1);
+  if (!lua_isnoneornil(L, 1))
+    luaL_checktype(L, 1, LUA_TBOOLEAN);
   lev_socket *one = lev_new(L, 0, &lev_socket_type);
   lev_socket *other = lev_new(L, 0, &lev_socket_type);
   if (evutil_socketpair(AF_UNIX, SOCK_STREAM, 0, fds) != 0)
@@ -83,6 +89,8 @@ static int l_evutil_socketpair(lua_State *L) {
     return luaL_error(L, "not enough memory");
   lev_fd_prepare(one->fd);
   lev_fd_prepare(other->fd);
+  if (blocking)
+    fcntl(other->fd, F_SETFL, fcntl(other->fd, F_GETFL) & ~O_NONBLOCK);
   return 2;
 }
 

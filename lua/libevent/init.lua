@@ -15,6 +15,7 @@ end
 
 --- The modules that a field stands for, and the functions of one.
 local modules = {
+  process = "libevent.process",
   log = "libevent.log",
   version = "libevent.version",
 }

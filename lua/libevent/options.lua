@@ -6,6 +6,12 @@ local core = require "libevent.core"
 local options = {}
 
 local kinds = {
+  any = function()
+    return true
+  end,
+  table = function(value)
+    return type(value) == "table"
+  end,
   boolean = function(value)
     return type(value) == "boolean"
   end,
@@ -21,6 +27,7 @@ local kinds = {
 }
 
 local expectations = {
+  table = "table expected",
   boolean = "boolean expected",
   string = "string expected",
   seconds = "seconds from 0 to 1e9 expected",

@@ -132,6 +132,14 @@ local waits = {
       client:close()
     end
   end,
+  ["process:wait"] = function(base)
+    local process = assert(base:process { "sleep", "100" })
+    return function(timeout)
+      return process:wait(timeout)
+    end, function()
+      process:kill()
+    end, process
+  end,
   ["pcall"] = function()
     return function(timeout)
       return select(2, libevent.pcall(libevent.timeout, timeout or 100,

@@ -60,6 +60,8 @@ local function work(base)
   local future = libevent.future()
   libevent.after(0, future.set, future, "later")
   answers[#answers + 1] = check(future:wait(0.1))
+  local result = check(libevent.process.run({ "cat" }, "through cat"))
+  answers[#answers + 1] = check(result.stdout)
   local ok, err = libevent.pcall(error, "caught", 0)
   answers[#answers + 1] = not ok and err or nil
   check(server:drain(0.1))
@@ -81,6 +83,6 @@ if failed then
 end
 table.sort(answers)
 local all = table.concat(answers, ",")
-if all ~= "ONE,THREE,TWO,caught,later" then
+if all ~= "ONE,THREE,TWO,caught,later,through cat" then
   error("lost what it cost: " .. all)
 end
