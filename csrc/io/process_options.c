@@ -182,7 +182,7 @@ static void readfds(lua_State *L, lev_spawn *how) {
 
 static const struct {
   const char *name;
-  int resource;
+  lev_resource resource;
 } resources[] = {
   { "as", RLIMIT_AS },       { "core", RLIMIT_CORE },
   { "cpu", RLIMIT_CPU },     { "data", RLIMIT_DATA },
@@ -192,14 +192,15 @@ static const struct {
 
 enum { LEV_RESOURCES = sizeof resources / sizeof resources[0] };
 
-static int findresource(lua_State *L, int index) {
+static lev_resource findresource(lua_State *L, int index) {
   const char *name =
       lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : "";
   for (int i = 0; i < LEV_RESOURCES; i++) {
     if (strcmp(resources[i].name, name) == 0)
       return resources[i].resource;
   }
-  return lev_optionerror(L, LEV_OPTIONS, "limits", "unknown limit");
+  lev_optionerror(L, LEV_OPTIONS, "limits", "unknown limit");
+  return RLIMIT_AS;
 }
 
 static void readlimits(lua_State *L, lev_spawn *how) {
@@ -212,7 +213,7 @@ static void readlimits(lua_State *L, lev_spawn *how) {
   how->limits = lua_newuserdatauv(L, LEV_RESOURCES * sizeof *how->limits, 0);
   lua_pushnil(L);
   while (lua_next(L, limits)) {
-    int resource = findresource(L, -2);
+    lev_resource resource = findresource(L, -2);
     lua_Integer value = lua_tointegerx(L, -1, &isint);
     if (lua_type(L, -1) != LUA_TNUMBER || !isint || value < 0)
       lev_optionerror(L, LEV_OPTIONS, "limits", "integers from 0 on expected");

@@ -128,7 +128,7 @@ static void become(const lev_spawn *how, int pipe, const sigset_t *mask,
   if (how->directory != NULL && chdir(how->directory) != 0)
     give_up(pipe, LEV_DIRECTORY);
   for (int i = 0; i < how->nlimits; i++) {
-    if (setrlimit((__typeof__(RLIMIT_AS))how->limits[i].resource, &how->limits[i].limit) != 0)
+    if (setrlimit(how->limits[i].resource, &how->limits[i].limit) != 0)
       give_up(pipe, LEV_LIMITS);
   }
   follow(how->parentdies, parent);

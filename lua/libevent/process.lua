@@ -29,13 +29,13 @@ local passed = {
 
 local names = { [0] = "stdin", "stdout", "stderr" }
 
---- Waits until the program has ended; a stream that nobody reads may keep it from
--- that. Only a task can.
+--- Waits until the program has ended; a stream that nobody reads may keep it
+-- from that. Only a task can.
 ---@param timeout? number Seconds.
----@return string? how `"exit"` or `"signal"`; nil if the time is over, or it was
--- closed.
----@return integer|string|nil what The exit status, or the name of the signal; the
--- message where the first is nil.
+---@return string? how `"exit"` or `"signal"`; nil if the time is over, or it
+-- was closed.
+---@return integer|string|nil what The exit status, or the name of the signal;
+-- the message where the first is nil.
 ---@return boolean|integer|nil core Whether a signal left a core file; the code
 -- where the first is nil.
 function Program:wait(timeout)
@@ -82,8 +82,8 @@ function Program:__tostring()
   return "libevent.program: " .. tostring(self.process)
 end
 
---- What one of the first three descriptors is to be; notes a stream, and what is
--- to be closed here when the program has its own.
+--- What one of the first three descriptors is to be; notes a stream, and what
+-- is to be closed here when the program has its own.
 local function descriptor(base, self, fd, wanted, done)
   if wanted == nil or wanted == "inherit" then
     return nil
@@ -125,8 +125,8 @@ end
 --- Starts a program.
 ---@param given table The program, by its path or looked for in `PATH`, and its
 -- arguments as a list, and any of:
--- - `stdin`, `stdout`, `stderr`: `"inherit"` by default, `"null"`, `"stream"`, or
---   what has a descriptor;
+-- - `stdin`, `stdout`, `stderr`: `"inherit"` by default, `"null"`, `"stream"`,
+--   or what has a descriptor;
 -- - `fds`: table, what else it gets, by the number it has there;
 -- - `env`, `directory`, `limits`, `session`, `group`, `parent_ends`,
 --   `listen_pid`: as for @{event_base:process}.
@@ -175,8 +175,8 @@ end
 ---@param given table As for @{process.start}; `stdout` and `stderr` are streams
 -- by default.
 ---@param input? string What it reads; nothing by default.
----@return table? result `how` and `what` as for @{program:wait}, `core`, and what
--- it has written as `stdout` and `stderr`; nil if one is more than 16 MiB.
+---@return table? result `how` and `what` as for @{program:wait}, `core`, and
+-- what it has written as `stdout` and `stderr`; nil if one is more than 16 MiB.
 ---@return string? message
 ---@return integer? code An errno value.
 function process.run(given, input)

@@ -216,7 +216,7 @@ describe("a process", function()
       require "spec.posix".kill(require "spec.posix".getpid(), 9)
     ]]
     local pid = tonumber(text:match "%d+")
-    local stat = ""
+    local stat
     repeat
       local file = io.open(("/proc/%d/stat"):format(pid))
       stat = file and file:read "a" or nil
