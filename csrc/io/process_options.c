@@ -182,7 +182,7 @@ static void readfds(lua_State *L, lev_spawn *how) {
 
 static const struct {
   const char *name;
-  lev_resource resource;
+  unsigned resource;
 } resources[] = {
   { "as", RLIMIT_AS },       { "core", RLIMIT_CORE },
   { "cpu", RLIMIT_CPU },     { "data", RLIMIT_DATA },
@@ -192,7 +192,7 @@ static const struct {
 
 enum { LEV_RESOURCES = sizeof resources / sizeof resources[0] };
 
-static lev_resource findresource(lua_State *L, int index) {
+static unsigned findresource(lua_State *L, int index) {
   const char *name =
       lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : "";
   for (int i = 0; i < LEV_RESOURCES; i++) {
@@ -213,7 +213,7 @@ static void readlimits(lua_State *L, lev_spawn *how) {
   how->limits = lua_newuserdatauv(L, LEV_RESOURCES * sizeof *how->limits, 0);
   lua_pushnil(L);
   while (lua_next(L, limits)) {
-    lev_resource resource = findresource(L, -2);
+    unsigned resource = findresource(L, -2);
     lua_Integer value = lua_tointegerx(L, -1, &isint);
     if (lua_type(L, -1) != LUA_TNUMBER || !isint || value < 0)
       lev_optionerror(L, LEV_OPTIONS, "limits", "integers from 0 on expected");

@@ -10,8 +10,6 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 
-typedef __typeof__(RLIMIT_AS) lev_resource; /* an enum, where it is one */
-
 typedef struct lev_spawn {
   const char *const *paths; /* tried one after the other; NULL ends them */
   char *const *argv, *const *envp;
@@ -21,7 +19,7 @@ typedef struct lev_spawn {
   } * fds; /* all that the child gets */
   int nfds;
   struct {
-    lev_resource resource;
+    unsigned resource;
     struct rlimit limit;
   } * limits;
   int nlimits;
