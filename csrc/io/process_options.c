@@ -238,9 +238,10 @@ void lev_spawn_read(lua_State *L, lev_spawn *how) {
   memset(how, 0, sizeof *how);
   luaL_checkstack(L, 32, NULL);
   lev_checkoptions(L, LEV_OPTIONS, names);
-  how->argv = readarguments(L);
+  char **argv = readarguments(L);
+  how->argv = argv;
   how->envp = readenvironment(L, &how->pid);
-  how->paths = findprogram(L, how->argv[0]);
+  how->paths = findprogram(L, argv[0] != NULL ? argv[0] : "");
   how->session = lev_optboolean(L, LEV_OPTIONS, "session", false);
   how->group = lev_optboolean(L, LEV_OPTIONS, "group", false);
   readfds(L, how);
