@@ -292,6 +292,7 @@ const lev_type lev_evconnlistener_type = {
   .name = "libevent.evconnlistener",
   .size = sizeof(lev_evconnlistener),
   .uservalues = LEV_EVCONNLISTENER_UVS,
+  .watched = true, /* while a task accepts */
   .retiring = true,
   .methods = methods,
   .constructors = constructors,
