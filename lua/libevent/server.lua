@@ -16,8 +16,10 @@ local servers = setmetatable({}, { __mode = "k" })
 local Server = { __name = "libevent.server" }
 Server.__index = Server
 
---- Seconds that the tasks of a server have to end after they were canceled.
-local grace = 2
+--- Seconds that the tasks of a server have to end after they were canceled, those
+-- that a task which was closed has, and between two looks for tasks that ended
+-- without a word.
+local grace, farewell, pause = 2, 1, 0.5
 
 local kinds = {
   connections = "count",
@@ -39,6 +41,7 @@ local function regulate(self)
   end
   if full then
     self.listener:disable()
+    self.sweeper:add(pause)
   end
   self.full = full or not self.listener:enable()
 end
@@ -66,6 +69,32 @@ function Connection:__close()
   regulate(owner)
 end
 
+--- Whether the task of a connection has ended. One that was closed may still
+-- run `<close>` handlers for some time.
+local function has_ended(connection, now)
+  local one = connection.task
+  if not one:is_closed() then
+    return one:is_done()
+  end
+  connection.closed = connection.closed or now
+  return now - connection.closed >= farewell
+end
+
+--- Takes out the connections whose task has ended and could not do so: it was
+-- closed at once, or canceled before it began.
+local function sweep(self)
+  local now, list = self.base:now(), {}
+  for connection in pairs(self.connections) do
+    if has_ended(connection, now) then
+      list[#list + 1] = connection
+    end
+  end
+  for _, connection in ipairs(list) do
+    connection:__close()
+  end
+  self.swept = now
+end
+
 --- Tells of an error: the base's `on_error`, or else the log.
 local function tell(self, err, traceback, connection)
   self.failed = self.failed + 1
@@ -73,7 +102,7 @@ local function tell(self, err, traceback, connection)
     require("libevent.log").error("a connection failed", {
       server = self.name,
       peer = connection.peer,
-      error = tostring(err),
+      error = require("libevent.log.format").tostring(err),
       traceback = traceback,
     })
   end
@@ -106,6 +135,10 @@ end
 local function admit(self, socket, peer)
   local limit = self.limits.per_peer
   local host = limit and host_of(peer)
+  if host and (self.hosts[host] or 0) >= limit
+      and self.base:now() - self.swept >= pause then
+    sweep(self)
+  end
   if host and (self.hosts[host] or 0) >= limit then
     self.refused = self.refused + 1
     return socket:close()
@@ -128,8 +161,11 @@ local function cancel(self)
     list[#list + 1] = connection
   end
   for _, connection in ipairs(list) do
-    connection.task:cancel()
-    if not connection.stream then -- its task has not begun, and never will
+    local is_closed = connection.task:is_closed()
+    if not is_closed then
+      connection.task:cancel()
+    end
+    if is_closed or not connection.stream then -- not begun: it never will
       connection:__close()
     end
   end
@@ -149,10 +185,12 @@ local function wait(self, timeout)
   while self.open > 0 or not self.listener:is_closed() do
     self.ended = self.ended or self.base:condition()
     local left = deadline and math.max(0, deadline - self.base:now())
-    local ok, message, code = self.ended:wait(left)
-    if not ok then
+    local look = self.open > 0 and not (left and left <= pause)
+    local ok, message, code = self.ended:wait(look and pause or left)
+    if not ok and not (look and code == core.errno.ETIMEDOUT) then
       return nil, message, code
     end
+    sweep(self)
   end
   return true
 end
@@ -252,8 +290,15 @@ function server.serve(address, fn, given)
   local self = setmetatable({
     base = task.base(), fn = fn, limits = limits, hand = hand,
     connections = {}, hosts = {},
-    open = 0, accepted = 0, refused = 0, failed = 0, full = false,
+    open = 0, accepted = 0, refused = 0, failed = 0, full = false, swept = 0,
   }, Server)
+  self.sweeper = self.base:timer(function(timer)
+    sweep(self)
+    if self.full and not self.listener:is_closed() then
+      timer:add(pause)
+    end
+  end)
+  self.sweeper:background()
   local listener, message, code = listen.open("serve", address, how,
     function(_, socket, peer)
       admit(self, socket, peer)
@@ -280,12 +325,16 @@ function server.drain(base, seconds)
     end
   end
   listen.close_all(base)
+  local list = {} -- others may be made meanwhile
   for each in pairs(servers) do
     if each.base == base then
-      local left = deadline and math.max(0, deadline - base:now())
-      local _, _, _, n = each:drain(left)
-      canceled = canceled + (n or 0)
+      list[#list + 1] = each
     end
+  end
+  for _, each in ipairs(list) do
+    local left = deadline and math.max(0, deadline - base:now())
+    local _, _, _, n = each:drain(left)
+    canceled = canceled + (n or 0)
   end
   return canceled
 end

@@ -3,6 +3,7 @@
 
 local core = require "libevent.core"
 local log = require "libevent.log"
+local describe = require "libevent.log.format".tostring
 local server = require "libevent.server"
 local task = require "libevent.task"
 
@@ -12,7 +13,7 @@ local patience = 10
 --- Logs an error that is nobody's, and closes the connection that it was in.
 local function complain(err, traceback, object)
   log.error("an error in a callback or task", {
-    error = tostring(err),
+    error = describe(err),
     object = tostring(object),
     traceback = traceback,
   })
@@ -121,5 +122,5 @@ return function(got, interactive, version)
   if ok then
     return 0
   end
-  return fail(task.traceback() or tostring(err))
+  return fail(task.traceback() or describe(err))
 end
