@@ -123,15 +123,25 @@ void lev_retire(lev_object *self) {
   self->listed = false;
 }
 
+/* Whether the base is ours; in a child it gets a backend of its own. */
+static bool isours(lua_State *L, const lev_object *self) {
+  lev_base *base = self->base;
+  if (base->ptr == NULL || !lev_isforeign(base))
+    return true;
+  if (!lev_reinit(base))
+    return false;
+  lev_freegivenup(L, base, self);
+  return true;
+}
+
 /* Tells whether what the object has in libevent may be freed. In a forked child
  * that would take the parent's events away, unless the base gets a backend of
  * its own first; what is idle has nothing there. */
-static bool mayfree(const lev_object *self) {
+static bool mayfree(lua_State *L, const lev_object *self) {
   lev_base *base = self->base;
   bool idle = self->slot == 0 && !self->type->watched &&
               (base == NULL || &base->head != self);
-  return idle || self->type->free == NULL || base->ptr == NULL ||
-         !lev_isforeign(base) || lev_reinit(base);
+  return idle || self->type->free == NULL || isours(L, self);
 }
 
 /* Gives libevent's part of a base up: see mayfree. */
@@ -142,10 +152,10 @@ static void giveup(lua_State *L, lev_base *base) {
 }
 
 /* Where it may not be freed it stays pinned, since libevent still points to it:
- * see entertop in callback.c. */
+ * see entertop in callback.c, and lev_freegivenup. */
 static void finish(lua_State *L, lev_object *self) {
   self->open = self->lingering = false;
-  bool ours = mayfree(self);
+  bool ours = mayfree(L, self);
   lev_retire(self);
   if (self->slot != 0)
     lev_deadline_del(self);
@@ -213,8 +223,23 @@ static lev_object *anyobject(lua_State *L) {
   return self;
 }
 
+static int pin(lua_State *L) {
+  lev_object *self = lua_touserdata(L, 1);
+  if (isopen(self))
+    lev_pin(L, self, 1);
+  return 0;
+}
+
+/* Pins the object at 1 where libevent would point to it after its end. */
+static void keep(lua_State *L, lev_object *self) {
+  if (isopen(self) && self->type->watched && self->slot == 0 &&
+      !isours(L, self))
+    lev_trycall(L, pin);
+}
+
 /* Closes the object at 1, which may have something to hand over first. */
 static void closeatease(lua_State *L, lev_object *self, bool now) {
+  keep(L, self);
   bool lingers = isopen(self) && self->type->linger != NULL &&
                  !(self->base != NULL && lev_isforeign(self->base)) &&
                  self->type->linger(L, self, now);
@@ -234,6 +259,7 @@ static int l_collect(lua_State *L) {
   lev_object *self = anyobject(L);
   if (isopen(self))
     lev_leak_tell(L, self);
+  keep(L, self);
   lev_close(L, self);
   return 0;
 }

@@ -124,3 +124,19 @@ void lev_unpin(lua_State *L, lev_object *self) {
   self->slot = 0;
   lua_pop(L, 1);
 }
+
+void lev_freegivenup(lua_State *L, lev_base *base, const lev_object *but) {
+  bool slots = lev_slots_push(L, base);
+  for (uint32_t slot = LEV_SLOT_LAST + 1; slots && slot <= base->slots.last;
+       slot++) {
+    lua_rawgeti(L, -1, slot);
+    lev_object *self = lua_touserdata(L, -1);
+    if (self != NULL && self != but && !self->open && !self->lingering) {
+      if (self->type->free != NULL)
+        self->type->free(L, self);
+      lev_unpin(L, self);
+    }
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}

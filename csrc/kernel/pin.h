@@ -54,6 +54,10 @@ void lev_unpinat(lua_State *L, lev_object *self, int slots);
 /* Lets a loop go on for what the object may call, or not. [-0, +0, -] */
 void lev_setbackground(lev_object *self, bool background);
 
+/* Frees the objects that were closed when they could not be freed, since the
+ * base was a parent's then, but one. [-0, +0, -] */
+void lev_freegivenup(lua_State *L, lev_base *base, const lev_object *but);
+
 /* Lets an object go unless it may still call back. [-0, +0, -] */
 static inline void lev_unpinidle(lua_State *L, lev_object *self) {
   if (self->slot != 0 && !self->type->pending(self))

@@ -252,7 +252,12 @@ static int l_event_reinit(lua_State *L) {
   if (!base->head.open)
     luaL_error(L, "attempt to use a closed event_base");
   errno = 0;
-  return lev_result(L, lev_reinit(base), "reinit");
+  bool ok = lev_reinit(base);
+  int code = errno;
+  if (ok)
+    lev_freegivenup(L, base, NULL);
+  errno = code;
+  return lev_result(L, ok, "reinit");
 }
 
 /* The key is the event_base itself. */

@@ -139,6 +139,64 @@ describe("a child that cannot have the base", function()
     ]])
   end)
 
+  it("can close what only a task has made watched", function()
+    helper.prints("", start .. [[
+      local one, other = libevent.socketpair()
+      local stream, udp = base:stream(one), base:udp("127.0.0.1:0")
+      local name = udp:getsockname()
+      libevent.run(base, function()
+        assert(not stream:read(1, 0.01))
+        assert(not udp:recvfrom(0.01))
+        base:loopbreak()
+      end)
+      local child = posix.fork()
+      if child == 0 then
+        local signal = occupy()
+        stream:close()
+        stream, udp = nil, nil
+        collectgarbage()
+        collectgarbage()
+        signal:close()
+        assert(base:reinit())
+        posix.write(other:fd(), "x")
+        local own = base:udp()
+        own:sendto("x", name)
+        own:close()
+        base:timer(function() base:close() end):add(0.01)
+        base:loop()
+        posix.exit(0)
+      end
+      local how, number = posix.wait(child)
+      assert(how == "exit" and number == 0)
+    ]])
+  end)
+
+  it("has the descriptors of what it closed until then", function()
+    helper.prints("", start .. [[
+      local helper = require "spec.helper"
+      local stream = base:stream((libevent.socketpair()))
+      libevent.run(base, function()
+        assert(not stream:read(1, 0.01))
+        base:loopbreak()
+      end)
+      local child = posix.fork()
+      if child == 0 then
+        collectgarbage()
+        local signal, before = occupy(), helper.descriptors()
+        stream:close()
+        assert(helper.descriptors() == before)
+        signal:close()
+        collectgarbage()
+        before = helper.descriptors()
+        assert(base:reinit())
+        assert(helper.descriptors() == before - 1)
+        posix.exit(0)
+      end
+      local how, number = posix.wait(child)
+      assert(how == "exit" and number == 0)
+    ]])
+  end)
+
   it("can close it in a callback", function()
     helper.prints("parent\n", start .. [[
       local events, child, own = {}, nil, nil
