@@ -11,8 +11,9 @@ enum { LEV_PERIOD = 1000, LEV_PATIENCE = 10 };
 static const char limits_key = 0;
 
 static struct {
-  atomic_int number; /* the signal; 0 where none does */
-  atomic_int came;   /* how often, since it was taken */
+  _Atomic(const void *) owner; /* that watches it; or NULL */
+  int number;                  /* the signal */
+  atomic_int came;             /* how often, since it was taken */
   _Atomic(lev_state *) state;
   struct sigaction inner; /* libevent's, which is called, too */
 } watched;
@@ -97,25 +98,34 @@ static void on_signal(int number) {
     watched.inner.sa_handler(number);
 }
 
-bool lev_interrupt_watch(lev_state *state, int number) {
+bool lev_interrupt_watch(lev_state *state, const void *owner, int number) {
   struct sigaction outer = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
-  int none = 0;
+  const void *none = NULL;
   sigfillset(&outer.sa_mask);
-  if (!atomic_compare_exchange_strong(&watched.number, &none, number))
+  if (!atomic_compare_exchange_strong(&watched.owner, &none, owner))
     return false;
+  watched.number = number;
   atomic_store(&watched.state, state);
   atomic_store(&watched.came, 0);
   return sigaction(number, NULL, &watched.inner) == 0 &&
          sigaction(number, &outer, NULL) == 0;
 }
 
-void lev_interrupt_unwatch(int number) {
-  if (atomic_load(&watched.number) != number)
+bool lev_interrupt_watches(const void *owner) {
+  return atomic_load(&watched.owner) == owner;
+}
+
+void lev_interrupt_unwatch(const void *owner) {
+  if (!lev_interrupt_watches(owner))
     return;
-  sigaction(number, &watched.inner, NULL);
+  sigaction(watched.number, &watched.inner, NULL);
+  lev_interrupt_forget();
+}
+
+void lev_interrupt_forget(void) {
   atomic_store(&watched.state, NULL);
-  atomic_store(&watched.number, 0);
   atomic_store(&watched.came, 0);
+  atomic_store(&watched.owner, NULL);
 }
 
 bool lev_interrupt_take(void) {

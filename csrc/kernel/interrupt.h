@@ -19,12 +19,19 @@
 
 #include "kernel/state.h"
 
-/* Lets a signal that libevent watches interrupt the code of a Lua state; one
- * signal of the process can. false if another does. [-0, +0, -] */
-bool lev_interrupt_watch(lev_state *state, int number);
+/* Lets a signal that libevent watches, for an owner, interrupt the code of a Lua
+ * state; one signal of the process can. false if another does. [-0, +0, -] */
+bool lev_interrupt_watch(lev_state *state, const void *owner, int number);
 
-/* Undoes that, for the signal that it was done for. [-0, +0, -] */
-void lev_interrupt_unwatch(int number);
+/* Whether it does for that owner; a forked child begins without.
+ * [-0, +0, -] */
+bool lev_interrupt_watches(const void *owner);
+
+/* Undoes that, for the owner that it was done for. [-0, +0, -] */
+void lev_interrupt_unwatch(const void *owner);
+
+/* Notes that no signal interrupts any more. [-0, +0, -] */
+void lev_interrupt_forget(void);
 
 /* Whether the signal has come, which is forgotten then. [-0, +0, -] */
 bool lev_interrupt_take(void);

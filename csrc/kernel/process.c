@@ -8,6 +8,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "kernel/interrupt.h"
+
 enum { LEV_LINES = 64, LEV_LINE = 256 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -87,6 +89,7 @@ static void on_child(void) {
     if (watched[number].count > 0) /* reinit watches it again */
       sigaction(number, &watched[number].before, NULL);
   }
+  lev_interrupt_forget();
   atomic_flag_clear(&ring.lock); /* its holder may be a thread left behind */
 }
 

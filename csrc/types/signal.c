@@ -23,7 +23,6 @@ watched by one base at a time. Made by @{event_base:signal}.
 typedef struct lev_signalobject {
   lev_object head;
   struct event event;
-  bool interrupts; /* it stops what runs, too: see kernel/interrupt.h */
 } lev_signalobject;
 
 enum { LEV_UV_NAME = 3 };
@@ -116,7 +115,7 @@ int lev_signal_check(lua_State *L, int arg) {
 static void on_signal(evutil_socket_t number, short what, void *arg) {
   lev_frame f;
   (void)number, (void)what;
-  if (((const lev_signalobject *)arg)->interrupts)
+  if (lev_interrupt_watches(arg))
     lev_interrupt_take();
   if (lev_enter(&f, arg, LEV_UV_CALLBACK)) {
     lua_getiuservalue(f.L, -1, LEV_UV_NAME);
@@ -192,9 +191,7 @@ static int l_evsignal_add(lua_State *L) {
 static void stop(lev_signalobject *self) {
   lev_base *base = self->head.base;
   bool was = added(self);
-  if (self->interrupts)
-    lev_interrupt_unwatch(event_get_signal(&self->event));
-  self->interrupts = false;
+  lev_interrupt_unwatch(self);
   event_del(&self->event);
   if (was)
     lev_signals_unwatch(event_get_signal(&self->event));
@@ -219,7 +216,8 @@ static int l_evsignal_del(lua_State *L) {
 Lets a signal that is watched also stop Lua code that does not come back to the
 loop: a task that is limited (see @{task:limit}) at once; where the signal comes
 again before the loop could call back, any task or callback. It is raised an error
-that says `"interrupted"`. It ends with @{signal:del}.
+that says `"interrupted"`. It ends with @{signal:del}; a forked child asks for it
+again. Finalizers and message handlers of Lua are not stopped.
 @function signal:interrupts
 @return boolean? ok
 @return string? message
@@ -228,13 +226,12 @@ one of the process does it.
 */
 static int l_interrupts(lua_State *L) {
   lev_signalobject *self = lev_self(L, &lev_signal);
-  bool ok = self->interrupts;
+  bool ok = lev_interrupt_watches(self);
   errno = EINVAL;
   if (!ok && added(self)) {
-    ok = lev_interrupt_watch(self->head.base->state,
+    ok = lev_interrupt_watch(self->head.base->state, self,
                              event_get_signal(&self->event));
     errno = EBUSY;
-    self->interrupts = ok;
   }
   return lev_result(L, ok, "interrupts");
 }
