@@ -54,18 +54,25 @@ SPEC_MODULES = $(BUILD)/spec/posix.so $(BUILD)/spec/toy.so
 SPEC_HOSTS = $(addprefix $(BUILD)/spec/,two_states host_loop memory)
 DOC_FILES = $(sort $(CORE_SOURCES) $(LUA_SOURCES))
 DOCUMENTED = LUA_PATH='./?.lua;;' $(LUA)
+INDEX = $(BUILD)/libevent/docs/index.lua
 BENCH_PROGRAMS = $(patsubst bench/c/%.c,$(BUILD)/bench/%,$(wildcard bench/c/*.c))
 BUSTED = $(LUA) $(shell command -v busted) $(BUSTED_FLAGS)
 SUITE ?= spec
 
 export LUA_PATH = lua/?.lua;lua/?/init.lua;;
 export LUA_CPATH = $(BUILD)/?.so;;
+# They would come before these.
+unexport LUA_PATH_5_4 LUA_CPATH_5_4
 
-all: $(CORE) ## builds the C module in build/libevent (default)
+all: $(CORE) $(INDEX) ## builds the C module in build/libevent (default)
 
 $(CORE): $(CORE_OBJECTS)
 	@mkdir -p $(@D)
 	$(call QUIET,LINK)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(EVENT_LIBS) -pthread
+
+$(INDEX): docs/index.lua docs/blocks.lua $(DOC_FILES)
+	@mkdir -p $(@D)
+	$(call QUIET,DOC)$(DOCUMENTED) docs/index.lua $@ $(DOC_FILES)
 
 $(BUILD)/spec/%.so: spec/host/%.c $(BUILD)/flags
 	@mkdir -p $(@D)

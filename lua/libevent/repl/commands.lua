@@ -1,5 +1,6 @@
 --- What begins with a colon: commands that look at the process.
 
+local docs = require "libevent.docs"
 local evaluate = require "libevent.repl.evaluate"
 local show = require "libevent.repl.show"
 local task = require "libevent.task"
@@ -99,11 +100,6 @@ end
 
 --- What the manual says.
 function named.doc(session, rest)
-  local found, docs = pcall(require, "libevent.docs")
-  if not found then
-    session.write "the index of the manual was not built (make)\n"
-    return
-  end
   session.write(docs.find(rest))
 end
 
