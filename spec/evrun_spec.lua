@@ -60,6 +60,17 @@ describe("evrun", function()
       outcome "evrun -e 'x = 1' -e 'print(x)' -e'print(x + 1)' | cat")
   end)
 
+  it("runs in the environment that lua does, or in none", function()
+    for _, name in ipairs { "LUA_INIT", "LUA_INIT_5_4" } do
+      local init = ("export %s='x = %q'; "):format(name, name)
+      assert.same({ name .. "\n", 0 }, outcome(init .. "evrun -e 'print(x)'"))
+      assert.same({ "nil\n", 0 }, outcome(("%s export LUA_CPATH=/?.so; "
+        .. "%s -E lua/evrun -e 'print(x)'"):format(init, arg[-1])))
+      assert.matches("^evrun: '%-E' is an option of lua: lua5.4 %-E lua/evrun\n",
+        outcome "evrun -E -e ''"[1])
+    end
+  end)
+
   it("requires modules, and executes standard input", function()
     assert.same({ "table\ttable\n", 0 }, outcome(
       "echo 'print(type(libevent), type(ev))' | "

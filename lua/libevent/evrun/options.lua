@@ -54,6 +54,8 @@ local function take(got, text, following)
     end
     got[long[name]] = value or following
     return value and 1 or 2
+  elseif text == "-E" then -- lua has looked at the environment already
+    return fail("'-E' is an option of lua: lua5.4 -E %s", arg[0])
   end
   return fail("unrecognized option '%s'", text)
 end
