@@ -66,8 +66,8 @@ describe("evrun", function()
       assert.same({ name .. "\n", 0 }, outcome(init .. "evrun -e 'print(x)'"))
       assert.same({ "nil\n", 0 }, outcome(("%s export LUA_CPATH=/?.so; "
         .. "%s -E lua/evrun -e 'print(x)'"):format(init, arg[-1])))
-      assert.matches("^evrun: '%-E' is an option of lua: lua5.4 %-E lua/evrun\n",
-        outcome "evrun -E -e ''"[1])
+      assert.matches("^evrun: '%-E' is an option of lua: lua5.4 %-E lua/evrun",
+        outcome "evrun -E"[1])
     end
   end)
 
@@ -226,7 +226,20 @@ describe("evrun", function()
     os.remove(name)
   end)
 
+  it("has a manual page with all its options and commands", function()
+    local file <close> = assert(io.open "docs/evrun.1")
+    local page = file:read "a"
+    for name in outcome "evrun --help"[1]:gmatch "\n  %-([%w-]*)" do
+      assert.matches("\n.It Fl " .. name, page, 1, true)
+    end
+    for name in outcome "echo :help | evrun"[1]:gmatch "%f[^\0\n]:%a+" do
+      assert.matches("\n.It Ic " .. name, page, 1, true)
+    end
+  end)
+
   it("reads what is piped in", function()
+    assert.same({ "\"table\"\n", 0 }, outcome(
+      "echo 'type(libevent)' | evrun -l libevent"))
     assert.same({ "3\n1\t\"x\"\n", 0 }, outcome(
       [[printf 'x = 1\nx + 2\nx,\n"x"\n' | evrun]]))
   end)

@@ -56,10 +56,7 @@ return function(arg)
     core.track(true)
   end
   _G.arg = shift(arg, got.script or 0)
-  local interactive = got.i
-  if not got.script and #got.before == 0 and not got.v then
-    interactive = true
-  end
+  local interactive = got.i or not (got.script or got.e or got.v)
   got.arguments = { table.unpack(_G.arg) }
   got.file = got.script and arg[got.script]
   return require "libevent.evrun.script"(got, interactive, version())

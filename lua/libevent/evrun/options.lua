@@ -41,6 +41,7 @@ local function take(got, text, following)
       return fail("'%s' needs an argument", text)
     end
     table.insert(got.before, { letter, inline and rest or following })
+    got[letter] = true
     return inline and 1 or 2
   elseif text == "-i" or text == "-v" or text == "-W" then
     got[text:sub(2)] = true
@@ -63,7 +64,7 @@ end
 --- Reads the command line.
 ---@param arg string[]
 ---@return table? got `before`: what -e and -l say, in order; `script`: the
--- number of the argument that is the script, or nil; and the other options.
+-- number of the argument that is the script, or nil; and the options by name.
 ---@return string? message What is wrong.
 function options.read(arg)
   local got, i = { before = {} }, 1
