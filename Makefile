@@ -10,6 +10,8 @@ CLANG ?= clang
 PREFIX ?= /usr/local
 INST_LUADIR ?= $(PREFIX)/share/lua/$(LUA_VERSION)
 INST_LIBDIR ?= $(PREFIX)/lib/lua/$(LUA_VERSION)
+INST_BINDIR ?= $(PREFIX)/bin
+INST_MANDIR ?= $(PREFIX)/share/man
 BUILD ?= build
 
 ifdef LUA_INCDIR
@@ -46,7 +48,7 @@ CORE_OBJECTS = $(CORE_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 CORE = $(BUILD)/libevent/core.so
 LUA_SOURCES = $(shell find lua -name '*.lua')
 C_FILES = $(shell find csrc spec bench -name '*.[ch]')
-LUA_FILES = $(shell find lua examples spec bench docs -name '*.lua')
+LUA_FILES = lua/evrun $(shell find lua examples spec bench docs -name '*.lua')
 
 # What the specs need besides: a module for pipes, processes and limits, a type
 # that lives in another shared object, and programs that embed Lua.
@@ -94,17 +96,25 @@ $(BUILD)/flags: FORCE
 
 -include $(CORE_OBJECTS:.o=.d) $(wildcard $(BUILD)/spec/*.d $(BUILD)/bench/*.d)
 
+# The command is run by the Lua that it was built for.
 install: all ## installs into PREFIX (/usr/local), below DESTDIR
-	@mkdir -p '$(DESTDIR)$(INST_LIBDIR)/libevent'
+	@mkdir -p '$(DESTDIR)$(INST_LIBDIR)/libevent' '$(DESTDIR)$(INST_BINDIR)'
 	install -m 755 $(CORE) '$(DESTDIR)$(INST_LIBDIR)/libevent/'
 	@set -e; for file in $(LUA_SOURCES:lua/%=%); do \
 	  install -D -m 644 lua/$$file '$(DESTDIR)$(INST_LUADIR)'/$$file; \
 	done
+	install -D -m 644 $(INDEX) '$(DESTDIR)$(INST_LUADIR)/libevent/docs/index.lua'
+	install -m 755 lua/evrun '$(DESTDIR)$(INST_BINDIR)/evrun'
+	@sed '1s|.*|#!$(or $(shell command -v '$(LUA)'),$(LUA))|' lua/evrun > '$(DESTDIR)$(INST_BINDIR)/evrun'
+	install -D -m 644 docs/evrun.1 '$(DESTDIR)$(INST_MANDIR)/man1/evrun.1'
 
 uninstall: ## removes what install put there
 	rm -f '$(DESTDIR)$(INST_LIBDIR)/libevent/core.so' \
-	  $(LUA_SOURCES:lua/%='$(DESTDIR)$(INST_LUADIR)/%')
-	-rmdir '$(DESTDIR)$(INST_LIBDIR)/libevent' '$(DESTDIR)$(INST_LUADIR)/libevent'
+	  $(LUA_SOURCES:lua/%='$(DESTDIR)$(INST_LUADIR)/%') \
+	  '$(DESTDIR)$(INST_LUADIR)/libevent/docs/index.lua' \
+	  '$(DESTDIR)$(INST_BINDIR)/evrun' '$(DESTDIR)$(INST_MANDIR)/man1/evrun.1'
+	-rmdir '$(DESTDIR)$(INST_LIBDIR)/libevent'
+	-find '$(DESTDIR)$(INST_LUADIR)/libevent' -depth -type d -empty -exec rmdir {} \;
 
 env: ## prints LUA_PATH and LUA_CPATH for this tree, for eval
 	@echo "export LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;'"
@@ -209,6 +219,7 @@ rock: ## installs the rock into build/rock and runs examples with it
 	luarocks --lua-version $(LUA_VERSION) --tree build/rock make
 	cd / && eval "$$(luarocks --lua-version $(LUA_VERSION) --tree '$(CURDIR)/build/rock' path)" && \
 	  $(LUA) '$(CURDIR)/examples/timer.lua' 3 0.01 && \
+	  echo 'libevent.sleep(0.01) print "slept"' | '$(CURDIR)/build/rock/bin/evrun' -l libevent - && \
 	  sh '$(CURDIR)/examples/demo.sh' '$(LUA)'
 
 bench: all build-bench $(BUILD)/spec/posix.so ## measures beside C libevent and others: BENCH=echo ROUNDS=5 SECS=0.7
