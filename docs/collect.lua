@@ -11,7 +11,6 @@ local blocks = require "docs.blocks"
 
 local out, files = arg[1], { table.unpack(arg, 2) }
 local pages = blocks.pages(blocks.read(files))
-local folder = arg[0]:match "^.*/" or ""
 local broken = {}
 
 --- LDoc's names of everything a text may refer to.
@@ -101,27 +100,29 @@ local function save(name, produce)
   end)
 end
 
---- Copies a topic; what stands in its samples is no reference.
+--- Copies a topic; what stands in its samples is no reference. All topics are
+-- in one folder of the manual.
 local function write_topic(write, name)
   local sample = false
   for number, line in ipairs(blocks.lines(name)) do
     if line:find "^```" then
       sample = not sample
     end
-    write(sample and line or link(line, name .. ":" .. number))
+    local text = link(line, name .. ":" .. number)
+    write(sample and line or text:gsub("%]%(([%w_]+%.md)%)", "](%1.html)"))
   end
 end
 
 -- Pages of an earlier run would stay in the manual.
-os.execute(("rm -rf '%s' && mkdir -p '%s'"):format(out, out))
+os.execute(("rm -rf '%s' && mkdir -p '%s/guide'"):format(out, out))
 for _, page in ipairs(pages) do
   save(page.name .. ".lua", function(write)
     write_page(write, page)
   end)
 end
-for _, topic in ipairs { "guide.md", "performance.md" } do
-  save(topic, function(write)
-    write_topic(write, folder .. topic)
+for _, topic in ipairs(require "docs.topics") do
+  save((topic:gsub("^docs/", "")), function(write)
+    write_topic(write, topic)
   end)
 end
 if #broken > 0 then

@@ -1,6 +1,6 @@
 -- Runs each sample of a page by itself, after the page's first one.
 --
---   lua5.4 docs/samples.lua docs/guide.md
+--   lua5.4 docs/samples.lua docs/guide/tasks.md
 
 local file <close> = assert(io.open(arg[1]))
 local first, number = "", 0
