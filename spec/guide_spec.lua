@@ -1,5 +1,6 @@
 -- What the guide shows is true.
 
+local helper = require "spec.helper"
 local program = require "spec.program"
 
 local lua = arg[-1] or "lua5.4"
@@ -37,4 +38,27 @@ describe("the guide", function()
       end
     end)
   end
+
+  --- What a page has one type, and a pattern of all that is said then. Samples
+  -- that begin with `$` are typed into a shell.
+  local function session(name)
+    local typed, said = {}, {}
+    for sample in contents(name):gmatch "```\n(.-)```" do
+      for line in (sample:find "^%$" and "" or sample):gmatch "([^\n]*)\n" do
+        local input = line:match "^>>? (.*)"
+        table.insert(input and typed or said, (input or line) .. "\n")
+      end
+    end
+    local pattern = table.concat(said):gsub("%p", "%%%0")
+      :gsub("\n…\n", "\n…"):gsub("…", ".-")
+    return table.concat(typed), "^" .. pattern .. "$"
+  end
+
+  it("has a session that goes as it says", function()
+    local typed, expected = session "docs/guide/repl.md"
+    local file, _ <close> = helper.temporary(typed)
+    local output = program.run(("timeout -s KILL 60 %s lua/evrun < %s"):format(
+      lua, file))
+    assert.matches(expected, output)
+  end)
 end)

@@ -34,7 +34,7 @@ local function columns(rows)
       local width = i < #row and widths[i] or 0
       cells[i] = text .. (" "):rep(width - (utf8.len(text) or #text))
     end
-    lines[n] = table.concat(cells, "  ") .. "\n"
+    lines[n] = table.concat(cells, "  "):match "^(.-) *$" .. "\n"
   end
   return table.concat(lines)
 end
