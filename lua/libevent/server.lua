@@ -42,6 +42,8 @@ local function regulate(self)
   if full then
     self.listener:disable()
     self.sweeper:add(pause)
+  else
+    self.sweeper:del()
   end
   self.full = full or not self.listener:enable()
 end
@@ -174,6 +176,7 @@ end
 --- Stops accepting.
 local function stop(self)
   self.listener:close()
+  self.sweeper:close()
   if self.open == 0 and self.ended then
     self.ended:broadcast()
   end
@@ -294,7 +297,7 @@ function server.serve(address, fn, given)
   }, Server)
   self.sweeper = self.base:timer(function(timer)
     sweep(self)
-    if self.full and not self.listener:is_closed() then
+    if self.full and not timer:is_closed() then
       timer:add(pause)
     end
   end)

@@ -166,7 +166,7 @@ describe("a process", function()
     local one, other = libevent.socketpair()
     assert.equal("3 7\n", output(base,
       "cd /proc/$$/fd; for f in *; do [ $f -gt 2 ] && [ -S $f -o -p $f ] "
-      .. "&& printf '%s ' $f; done | sed 's/ $//'; echo",
+      .. '&& all="$all $f"; done; echo $all',
       { fds = { [3] = one, [7] = r } }))
     assert.equal("none\n", output(base, "[ -e /proc/$$/fd/0 ] || echo none",
       { fds = { [0] = false } }))
