@@ -16,9 +16,9 @@ local servers = setmetatable({}, { __mode = "k" })
 local Server = { __name = "libevent.server" }
 Server.__index = Server
 
---- Seconds that the tasks of a server have to end after they were canceled, those
--- that a task which was closed has, and between two looks for tasks that ended
--- without a word.
+--- Seconds that the tasks of a server have to end after they were canceled,
+-- those that a task which was closed has, and between two looks for tasks that
+-- ended without a word.
 local grace, farewell, pause = 2, 1, 0.5
 
 local kinds = {

@@ -117,7 +117,7 @@ describe("a server", function()
 end)
 
 describe("libevent.drain", function()
-  it("waits for each server though others are made meanwhile", run(function(base)
+  it("waits for each of those there were", run(function(base)
     local open, streams, more = 0, {}, {}
     for i = 1, 5 do
       local server = assert(serve(anywhere, function(stream)
