@@ -195,7 +195,8 @@ describe("a process", function()
   end))
 
   it("begins a session or a group", run(function(base)
-    local ids = "echo $$ $(ps -o pgid=,sid= -p $$)"
+    local ids = "read pid name state parent group session rest "
+      .. "< /proc/$$/stat; echo $pid $group $session"
     local pid, pgid, sid = output(base, ids, { session = true })
       :match "(%d+) +(%d+) +(%d+)"
     assert.same({ pid, pid }, { pgid, sid })
