@@ -23,6 +23,7 @@ name: `code == libevent.errno.ECONNREFUSED`.
 #include "types/event.h"
 #include "types/event_base.h"
 #include "types/evutil.h"
+#include "types/posix.h"
 #include "types/signal.h"
 #include "types/socket.h"
 #include "types/timer.h"
@@ -146,6 +147,7 @@ int luaopen_libevent_core(lua_State *L) {
   for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
     lev_register(L, -1, types[i]);
   lev_evutil_register(L, -1);
+  lev_posix_register(L, -1);
   lev_pusherrno(L);
   lua_setfield(L, -2, "errno");
   lev_api_publish(L);

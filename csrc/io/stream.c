@@ -182,6 +182,17 @@ static int l_stream_getsockopt(lua_State *L) {
 }
 
 /***
+Tells who is at the other side of a unix socket.
+@function stream:peercred
+@return integer? pid 0 where the system does not tell.
+@return integer|string uid The message where the first is nil.
+@return integer gid Or an errno value, as for @{socket:peercred}.
+*/
+static int l_stream_peercred(lua_State *L) {
+  return lev_pushpeercred(L, lev_stream_self(L)->fd);
+}
+
+/***
 Gives the connection away as a socket and closes the stream.
 @function stream:detach
 @return libevent.socket? socket
@@ -256,6 +267,7 @@ static const luaL_Reg methods[] = {
   { "getpeername", l_stream_getpeername },
   { "setsockopt", l_stream_setsockopt },
   { "getsockopt", l_stream_getsockopt },
+  { "peercred", l_stream_peercred },
   { "detach", l_stream_detach },
   { NULL, NULL },
 };
@@ -270,6 +282,7 @@ const lev_type lev_stream_type = {
   .size = sizeof(lev_stream),
   .uservalues = LEV_STREAM_UVS,
   .watched = true,
+  .retiring = true,
   .methods = methods,
   .constructors = constructors,
   .free = lev_stream_free,

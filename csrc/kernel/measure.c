@@ -12,6 +12,7 @@ void lev_measure_start(lev_base *base, double slow) {
   memset(&base->measure, 0, sizeof base->measure);
   base->measure.telling = telling;
   base->measure.slow = slow;
+  base->measure.since = lev_now();
 }
 
 void lev_measure_lag(lev_base *base, double seconds) {

@@ -34,6 +34,7 @@ typedef struct lev_stretch {
 
 typedef struct lev_measure {
   uint64_t turns;
+  double since;    /* when it began */
   double busy;     /* seconds */
   double slow;     /* a stretch that takes longer is told */
   double began;    /* the stretch that goes on */

@@ -318,6 +318,7 @@ static const luaL_Reg methods[] = {
   { "got_break", l_event_base_got_break },
   { "dump", l_event_base_dump_events },
   { "objects", l_objects },
+  { "num_objects", l_num_objects },
   { "counters", l_counters },
   { "measure", l_measure },
   { NULL, NULL },

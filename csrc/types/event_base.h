@@ -46,5 +46,6 @@ int l_event_base_got_break(lua_State *L);
 int l_event_base_dump_events(lua_State *L);
 int l_now(lua_State *L);
 int l_objects(lua_State *L);
+int l_num_objects(lua_State *L);
 
 #endif

@@ -67,6 +67,7 @@ who wants a rate takes the difference of two readings.
 - `objects`: how many are open now: those of @{event_base:objects} but timers.
 
 And after @{event_base:measure}, from that moment on:
+- `since`: that moment, as @{event_base:now} has it;
 - `turns` of the loop in which something was called; nil where a host runs it;
 - `busy`: seconds that callbacks and tasks took;
 - `longest`: of these, `seconds`, `place` as `"file:line"` and `what`, the type
@@ -89,6 +90,7 @@ int l_counters(lua_State *L) {
   if (base->measuring) {
     if (!base->lent)
       setinteger(L, "turns", base->measure.turns);
+    setnumber(L, "since", base->measure.since);
     setnumber(L, "busy", base->measure.busy);
     addlongest(L, base);
     addlag(L, base);

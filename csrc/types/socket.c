@@ -220,6 +220,7 @@ static const luaL_Reg methods[] = {
   { "getsockopt", l_getsockopt },
   { "shutdown", l_shutdown },
   { "connected", l_socket_connected },
+  { "peercred", l_socket_peercred },
   { NULL, NULL },
 };
 

@@ -21,8 +21,13 @@ int lev_socket_take(lua_State *L, lev_socket *self);
 /* Shuts down sides of a connection given as letters. [-0, +0, v] */
 int lev_checkhow(lua_State *L, int arg);
 
-/* A function and a method of the other file. */
+/* Pushes who is at the other side of a unix socket, or the failure. Returns how
+ * many. [-0, +3, m] */
+int lev_pushpeercred(lua_State *L, int fd);
+
+/* A function and methods of the other files. */
 int l_socket_connect(lua_State *L);
 int l_socket_connected(lua_State *L);
+int l_socket_peercred(lua_State *L);
 
 #endif

@@ -4,6 +4,7 @@ local posix = require "spec.posix"
 
 describe("the background", function()
   local base
+  local peers = {}
 
   before_each(function()
     base = assert(libevent.event_base())
@@ -12,6 +13,10 @@ describe("the background", function()
 
   after_each(function()
     base:close()
+    for _, peer in ipairs(peers) do
+      peer:close()
+    end
+    peers = {}
     posix.alarm(0)
   end)
 
@@ -33,6 +38,13 @@ describe("the background", function()
     end,
     evconnlistener = function()
       return (assert(base:listener("127.0.0.1:0", nil, print)))
+    end,
+    stream = function()
+      local one, other = libevent.socketpair()
+      local stream = base:stream(one)
+      stream:setcb { read = print, event = function() end }
+      peers[#peers + 1] = other
+      return stream
     end,
   }
 
@@ -63,6 +75,44 @@ describe("the background", function()
     end):add(0.003)
     assert.equal("empty", base:loop())
     assert.same({ "background", "other" }, log)
+  end)
+
+  it("calls back of a stream, too, and forgets it when it is closed", function()
+    local one, other = libevent.socketpair()
+    local stream, got = base:stream(one), {}
+    stream:background()
+    stream:setcb {
+      read = function(_, data)
+        got[#got + 1] = data
+      end,
+      event = function(_, what)
+        got[#got + 1] = what
+        stream:close()
+      end,
+    }
+    assert.equal("empty", base:loop())
+    local timer = base:timer(function() end)
+    timer:add(0.02)
+    posix.write(other:fd(), "data")
+    other:close()
+    assert.equal("empty", base:loop())
+    assert.same({ "data", "eof" }, got)
+    assert.is_nil(base:num_objects().stream)
+    local again = base:timer(function() end)
+    again:add(0.001)
+    assert.equal("empty", base:loop())
+  end)
+
+  it("does not wait for what a stream has not sent", function()
+    local one, other = libevent.socketpair()
+    local stream = base:stream(one)
+    stream:background()
+    stream:write(("x"):rep(1000000))
+    assert.is_true(select(2, stream:pending()) > 0)
+    assert.equal("empty", base:loop())
+    stream:close()
+    assert.equal("empty", base:loop())
+    other:close()
   end)
 
   it("may be set before the object is pending, and holds afterwards", function()

@@ -129,6 +129,10 @@ local functions = {
   libevent.running,
   libevent.in_loop,
   function() return libevent.isatty(values.any()) end,
+  function()
+    local name = pick { "lstat", "readdir" }
+    return libevent.posix[name](pick { "/", "spec/fuzz", values.any() })
+  end,
   function() return libevent.sleep(random() * 0.001) end,
   function() return libevent.timeout(random() * 0.001, body) end,
   function() return libevent.pcall(body) end,

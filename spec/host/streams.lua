@@ -40,6 +40,10 @@ local limit = base:timer(function()
 end)
 limit:add(0.2)
 
+check(libevent.posix.readdir "/proc/self/task")
+check(libevent.posix.lstat "/")
+check(base:num_objects())
+
 local long = ("long "):rep(8000)
 local options = { linger = 0.01, max_line = 100, max_all = 1000000 }
 local got, closing = {}, {}

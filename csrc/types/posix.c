@@ -1,0 +1,177 @@
+/***
+What Lua lacks of POSIX to keep files that only one user may see.
+@module libevent.posix
+*/
+
+#include "types/posix.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "kernel/convert.h"
+#include "kernel/result.h"
+
+/* A path: a string without zeros, which would cut it. */
+static const char *checkpath(lua_State *L, int arg) {
+  size_t length;
+  luaL_checktype(L, arg, LUA_TSTRING);
+  const char *path = lua_tolstring(L, arg, &length);
+  luaL_argcheck(L, strlen(path) == length, arg,
+                "a path without zeros expected");
+  return path;
+}
+
+/* Octal digits, as chmod takes them. */
+static mode_t checkmode(lua_State *L, int arg) {
+  char *end = NULL;
+  luaL_checktype(L, arg, LUA_TSTRING);
+  const char *text = lua_tostring(L, arg);
+  bool begins = text[0] >= '0' && text[0] <= '7';
+  long mode = begins ? strtol(text, &end, 8) : -1;
+  luaL_argcheck(L, mode >= 0 && mode <= 0777 && *end == '\0', arg,
+                "octal digits expected, such as \"0700\"");
+  return (mode_t)mode;
+}
+
+/***
+Makes a folder. Wraps `mkdir`.
+@function posix.mkdir
+@param path string
+@param mode string Octal permissions, such as `"0700"`, less what the process
+never grants.
+@return boolean? ok
+@return string? message
+@return integer? code An errno value, `EEXIST` where something has that name.
+*/
+static int l_mkdir(lua_State *L) {
+  const char *path = checkpath(L, 1);
+  mode_t mode = checkmode(L, 2);
+  return lev_result(L, mkdir(path, mode) == 0, "mkdir");
+}
+
+static const char *kindof(mode_t mode) {
+  return S_ISREG(mode)    ? "file"
+         : S_ISDIR(mode)  ? "directory"
+         : S_ISLNK(mode)  ? "link"
+         : S_ISSOCK(mode) ? "socket"
+         : S_ISFIFO(mode) ? "pipe"
+                          : "device";
+}
+
+/***
+Tells what stands at a path, and does not follow a symbolic link. Wraps `lstat`.
+@function posix.lstat
+@param path string
+@return table? status With `type`: `"file"`, `"directory"`, `"link"`,
+`"socket"`, `"pipe"` or `"device"`; `mode`: octal digits, such as `"0700"`;
+`uid` and `gid` of the owner; `size` in bytes; and `mtime`, when it was changed,
+in seconds since 1970.
+@return string? message
+@return integer? code An errno value, `ENOENT` where nothing is.
+*/
+static int l_lstat(lua_State *L) {
+  struct stat is;
+  char mode[8];
+  const char *path = checkpath(L, 1);
+  if (lstat(path, &is) != 0)
+    return lev_failure(L, "lstat", errno);
+  snprintf(mode, sizeof mode, "%04o", (unsigned)is.st_mode & 07777);
+  lua_createtable(L, 0, 6);
+  lua_pushstring(L, kindof(is.st_mode));
+  lua_setfield(L, -2, "type");
+  lua_pushstring(L, mode);
+  lua_setfield(L, -2, "mode");
+  lua_pushinteger(L, (lua_Integer)is.st_uid);
+  lua_setfield(L, -2, "uid");
+  lua_pushinteger(L, (lua_Integer)is.st_gid);
+  lua_setfield(L, -2, "gid");
+  lua_pushinteger(L, (lua_Integer)is.st_size);
+  lua_setfield(L, -2, "size");
+  lua_pushinteger(L, (lua_Integer)is.st_mtime);
+  lua_setfield(L, -2, "mtime");
+  return 1;
+}
+
+/* Writes the names in a folder to a stream, a zero behind each; 0 or errno. */
+static int names(const char *path, FILE *to) {
+  DIR *directory = opendir(path);
+  if (directory == NULL)
+    return errno;
+  errno = 0;
+  for (const struct dirent *e; (e = readdir(directory)) != NULL; errno = 0) {
+    if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+      fwrite(e->d_name, 1, strlen(e->d_name) + 1, to);
+  }
+  int code = errno;
+  closedir(directory);
+  return code;
+}
+
+/***
+Lists a folder. Does the work of `readdir`.
+@function posix.readdir
+@param path string
+@return string[]? names In no order, without `"."` and `".."`.
+@return string? message
+@return integer? code An errno value.
+*/
+static int l_readdir(lua_State *L) {
+  char *text = NULL;
+  size_t length = 0;
+  const char *path = checkpath(L, 1);
+  FILE *to =
+      open_memstream(&text, &length); /* Lua may raise while it is read */
+  if (to == NULL)
+    return lev_failure(L, "readdir", errno);
+  int code = names(path, to);
+  if (fclose(to) != 0 && code == 0)
+    code = errno;
+  if (code != 0 || text == NULL) {
+    free(text);
+    return lev_failure(L, "readdir", code != 0 ? code : ENOMEM);
+  }
+  lev_pushowned(L, text, length);
+  const char *name = lua_tostring(L, -1), *end = name + length;
+  lua_newtable(L);
+  for (lua_Integer n = 1; name < end; n++, name += strlen(name) + 1) {
+    lua_pushstring(L, name);
+    lua_rawseti(L, -2, n);
+  }
+  return 1;
+}
+
+/***
+Returns the user that the process acts for. Wraps `geteuid`.
+@function posix.geteuid
+@return integer uid
+*/
+static int l_geteuid(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)geteuid());
+  return 1;
+}
+
+/***
+Returns the number of the process. Wraps `getpid`.
+@function posix.getpid
+@return integer pid
+*/
+static int l_getpid(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)getpid());
+  return 1;
+}
+
+static const luaL_Reg functions[] = {
+  { "mkdir", l_mkdir },     { "lstat", l_lstat },   { "readdir", l_readdir },
+  { "geteuid", l_geteuid }, { "getpid", l_getpid }, { NULL, NULL },
+};
+
+void lev_posix_register(lua_State *L, int module) {
+  module = lua_absindex(L, module);
+  luaL_newlib(L, functions);
+  lua_setfield(L, module, "posix");
+}

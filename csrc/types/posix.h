@@ -1,0 +1,9 @@
+#ifndef LEV_TYPES_POSIX_H
+#define LEV_TYPES_POSIX_H
+
+#include <lua.h>
+
+/* Adds the table 'posix' to the module table at an index. [-0, +0, m] */
+void lev_posix_register(lua_State *L, int module);
+
+#endif
