@@ -24,6 +24,7 @@ local functions = {
   after = "libevent.timer",
   base = "libevent.task",
   connect = "libevent.connect",
+  console = "libevent.console",
   defer = "libevent.task",
   drain = "libevent.server",
   every = "libevent.timer",

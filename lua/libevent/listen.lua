@@ -10,6 +10,9 @@ local listen = {}
 --- Those that were made.
 local acceptors = setmetatable({}, { __mode = "k" })
 
+--- Listeners that go on while a program drains.
+local spared = setmetatable({}, { __mode = "k" })
+
 --- Accepts connections when a task asks for one, so that whoever is slow to ask
 -- accepts no more than it can serve. Made by @{libevent.listen}; closing it
 -- wakes the task that waits.
@@ -104,6 +107,16 @@ function listen.listen(address, given)
   }, Acceptor)
   acceptors[self] = true
   return self
+end
+
+-- Lets a listener go on while its base drains.
+function listen.spare(listener)
+  spared[listener] = true
+end
+
+-- Whether one does.
+function listen.is_spared(listener)
+  return spared[listener] or false
 end
 
 -- Closes those of a base.

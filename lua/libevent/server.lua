@@ -323,7 +323,8 @@ function server.drain(base, seconds)
   base = base or task.base()
   local canceled, deadline = 0, seconds and base:now() + seconds
   for _, each in ipairs(base:objects()) do
-    if each.type == "evconnlistener" and each.object then
+    if each.type == "evconnlistener" and each.object
+        and not listen.is_spared(each.object) then
       each.object:close()
     end
   end

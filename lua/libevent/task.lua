@@ -15,6 +15,10 @@ local current, last_traceback
 --- The task that looks after the main one; it is not shown.
 local watcher
 
+--- Tasks of those who look inside: when nothing is left to do but what they
+-- wait for, that is no error.
+local apart = setmetatable({}, { __mode = "k" })
+
 --- Seconds that tasks have to end when the loop is over.
 local patience = 2
 
@@ -79,12 +83,30 @@ function task.tasks(base)
   return list
 end
 
+-- Sets a task apart from those of the program.
+function task.set_apart(one)
+  apart[one] = true
+end
+
+-- The tasks of a program alone, without more about them.
+function task.list(base)
+  local list = {}
+  for _, one in ipairs(base:tasks()) do
+    if one ~= watcher and not apart[one] then
+      list[#list + 1] = one
+    end
+  end
+  return list
+end
+
 --- Says of each task that is left where it waits.
 local function listing(base)
   local lines = {}
-  for i, one in ipairs(task.tasks(base)) do
-    lines[i] = ("\n  %s at %s: %s"):format(one.name, one.where,
-      one.waits or one.status)
+  for _, one in ipairs(task.tasks(base)) do
+    if not apart[one.task] then
+      lines[#lines + 1] = ("\n  %s at %s: %s"):format(one.name, one.where,
+        one.waits or one.status)
+    end
   end
   return #lines, table.concat(lines)
 end

@@ -8,7 +8,9 @@ local repl = {}
 
 --- Reads lines from standard input without stopping the loop: a byte when there
 -- is one, so that nothing that follows is swallowed.
-local function plain_lines(base)
+---@param base libevent.event_base
+---@return fun(): string? next Waits for a line; nil at the end of the input.
+function repl.lines(base)
   io.stdin:setvbuf "no"
   local event = base:event(io.stdin, "r") -- files cannot be watched
   return function()
@@ -55,27 +57,31 @@ local function watch_interrupts(base, self, forget)
   return signal
 end
 
+local function print_out(text)
+  io.stdout:write(text)
+  io.stdout:flush()
+end
+
 --- Reads what is typed, and runs it, until the end of the input. Only a task
 -- can.
 ---@param greeting string What is said first on a terminal.
-function repl.run(greeting)
+---@param remote? table What takes the lines instead of a session here: with
+-- `feed`, `complete`, `interrupt` and `write`, as a session has them.
+function repl.run(greeting, remote)
   local base = task.base()
   local interactive = core.isatty(io.stdin) and core.isatty(io.stdout)
   local found, terminal = false, nil
   if interactive then
     found, terminal = pcall(require, "libevent.repl.terminal")
   end
-  local self = session.new(base, function(text)
-    io.stdout:write(text)
-    io.stdout:flush()
-  end)
+  local self = remote or session.new(base, print_out)
   if interactive then
     self.write(greeting .. ", :help for help\n")
   end
   if found then
     return terminal.run(self)
   end
-  local lines = plain_lines(base)
+  local lines = repl.lines(base)
   local _ <close> = watch_interrupts(base, self, function() end)
   repl.loop(self, function(more)
     if interactive then

@@ -4,7 +4,9 @@
 local core = require "libevent.core"
 local commands = require "libevent.repl.commands"
 local evaluate = require "libevent.repl.evaluate"
+local complete = require "libevent.repl.complete"
 local show = require "libevent.repl.show"
+local tasks = require "libevent.task"
 
 --- Reads inputs, runs them, and writes what they give. Made by `session.new`.
 ---@class libevent.session
@@ -75,10 +77,15 @@ function Session:execute(chunk, timed)
   local task = self.base:task(run, self, chunk)
   task:name "input"
   task:limit(self.limit)
+  if self.apart then
+    tasks.set_apart(task)
+  end
   self.running = task
-  local _, message = task:wait()
+  local ok, err, message = core.pcall(task.wait, task)
   self.running = nil
-  if message == "canceled" then
+  if not ok then -- it was stopped again, while it told why
+    self.write((type(err) == "string" and err or type(err)) .. "\n")
+  elseif message == "canceled" then
     self.write "canceled\n"
   end
 end
@@ -107,15 +114,19 @@ function Session:feed(line)
   return false
 end
 
+--- Returns what the last word of a text may become.
+---@param text string What is typed, up to the cursor.
+---@return string[] words
+function Session:complete(text)
+  return complete.words(text, self.env)
+end
+
 --- Stops the input that runs, or forgets what has been typed of the next one.
 ---@return boolean stopped Whether one ran.
 function Session:interrupt()
   self.begun = nil
-  if not self.running then
-    return false
-  end
-  self.running:cancel()
-  return true
+  local running = self.running
+  return running ~= nil and not running:is_closed() and running:cancel()
 end
 
 return session

@@ -1,0 +1,156 @@
+--- `evrun top`: what a process is doing.
+
+local core = require "libevent.core"
+local find = require "libevent.console.find"
+local look = require "libevent.evrun.look"
+
+local usage = [[
+usage: evrun top [options] name|pid|path
+Shows what a process does that runs with --console, or has called
+libevent.console: its tasks, by where they wait, and how busy the loop is, which
+is measured for as long as this runs.
+  --once          one screen, then end
+  --interval secs time between two screens; 1 by default
+  --timeout secs  how long to wait for an answer; 5 by default
+  --help          show this list
+]]
+
+local patience, interval = 5, 1
+
+--- Places that fit on a terminal.
+local fitting = 15
+
+--- A number with a unit: 1234567 is "1.2M".
+local function short(n)
+  local units, i = { "", "k", "M", "G", "T" }, 1
+  while n >= 1000 and i < #units do
+    n, i = n / 1000, i + 1
+  end
+  return (i == 1 and "%.0f%s" or "%.1f%s"):format(n, units[i])
+end
+
+local function bytes(n)
+  local units, i = { "B", "KiB", "MiB", "GiB", "TiB" }, 1
+  while n >= 1024 and i < #units do
+    n, i = n / 1024, i + 1
+  end
+  return (i == 1 and "%.0f %s" or "%.1f %s"):format(n, units[i])
+end
+
+local function duration(seconds)
+  return seconds < 1 and ("%.0f ms"):format(seconds * 1000)
+    or ("%.1f s"):format(seconds)
+end
+
+--- How late deadlines came between two samples: what half of them kept to, and
+-- the latest.
+local function lag(now, before)
+  local counts, all = {}, now.lag.count - before.lag.count
+  if all <= 0 then
+    return "-"
+  end
+  local seen, half, last = 0, nil, nil
+  for i, pair in ipairs(now.lag) do
+    counts[i] = pair[2] - before.lag[i][2]
+    seen = seen + counts[i]
+    if not half and seen * 2 >= all then
+      half = pair[1]
+    end
+    if counts[i] > 0 then
+      last = pair[1]
+    end
+  end
+  local function most(bound)
+    return bound < math.huge and "≤ " .. duration(bound) or "more than 8 s"
+  end
+  return ("half %s, all %s"):format(most(half), most(last))
+end
+
+--- What is known only while the process measures, which its script may end.
+local function measured(now, before, seconds)
+  if not now.since or now.since ~= before.since then
+    return "busy -  lag -\n"
+  end
+  local text = ("busy %.1f %%  lag %s\n"):format(
+    (now.busy - before.busy) / seconds * 100, lag(now, before))
+  local longest = now.longest
+  if longest then
+    text = text .. ("longest %s at %s (%s)\n"):format(
+      duration(longest.seconds), look.plain(longest.place),
+      look.plain(longest.what))
+  end
+  return text
+end
+
+--- The first places, as many as may be; the process has counted the others.
+local function places(sample, most)
+  local rows = { { "TASKS", "NAME", "WHERE", "WAITS FOR" } }
+  for i = 1, math.min(#sample.places, most) do
+    local place = sample.places[i]
+    rows[i + 1] = { tostring(place.n), look.plain(place.name or "-"),
+      look.plain(place.where), look.plain(place.waits) }
+  end
+  local text = look.columns(rows, { true })
+  local more = sample.places_in_all - #rows + 1
+  return more > 0 and ("%s… and %d places more\n"):format(text, more) or text
+end
+
+--- A screen of what has changed between two samples.
+local function screen(now, before, most)
+  local seconds = math.max(now.time - before.time, 1e-3)
+  local function rate(name)
+    return (now[name] - before[name]) / seconds
+  end
+  return table.concat {
+    ("%s (process %d)  up %s  %s\n"):format(look.plain(now.name), now.pid,
+      look.age(now.age), look.plain(now.script)),
+    ("tasks %d  connections %d  objects %d  errors %d\n"):format(now.tasks,
+      now.connections, now.objects, now.errors),
+    ("memory %s Lua, %s resident\n"):format(bytes(now.lua),
+      now.resident and bytes(now.resident) or "-"),
+    ("callbacks %s/s  accepts %s/s  read %s/s  written %s/s\n"):format(
+      short(rate "callbacks"), short(rate "accepts"), bytes(rate "bytes_read"),
+      bytes(rate "bytes_written")),
+    measured(now, before, seconds), "\n", places(now, most),
+  }
+end
+
+local function top(word, once, every, timeout)
+  local remote <close>, message = find.connect(word, timeout)
+  if not remote then
+    return nil, message
+  end
+  local clears = core.isatty(io.stdout) and not once
+  local before, now
+  before, message = remote:request "T"
+  while before do
+    core.sleep(every)
+    now, message = remote:request "T"
+    if not now then
+      return nil, message
+    end
+    local text = screen(now, before, clears and fitting or math.huge)
+    text = clears and "\27[H\27[J" .. text or once and text or text .. "\n"
+    if not io.write(text) or not io.flush() or once then
+      return true
+    end
+    before = now
+  end
+  return nil, message
+end
+
+return function(args)
+  local got, message = look.read(args, { ["--once"] = "flag",
+    ["--interval"] = "seconds", ["--timeout"] = "seconds", ["--help"] = "flag",
+    ["-h"] = "flag" })
+  if not got then
+    return look.fail(message .. "\n" .. usage)
+  elseif got.help or got.h then
+    io.write(usage)
+    return 0
+  elseif #got ~= 1 then
+    return look.fail("of whom? (see evrun ps)\n" .. usage)
+  end
+  return look.run(top, got[1], got.once, got.interval or interval,
+    got.timeout or patience)
+end
