@@ -28,6 +28,16 @@ describe("a word", function()
     assert.same({ "base:objects" }, words("return base:obj", env))
   end)
 
+  it("is not a field of what is no name", function()
+    local env = { ab = { abc = 1 } }
+    for _, text in ipairs { "f().a", "x[1].a", "'a':a", "1.a" } do
+      assert.same({ {}, "" }, { complete.words(text, env) })
+    end
+    assert.same({ { "ab", "and" }, "a" }, { complete.words("x ..a", env) })
+    assert.same({ { "ab", "and" }, "a" }, { complete.words("ab..a", env) })
+    assert.same({ { "ab.abc" }, "ab.a" }, { complete.words("x..ab.a", env) })
+  end)
+
   it("runs no code", function()
     local env = { bad = setmetatable({ field = 1 }, { __index = error }) }
     assert.same({ "bad.field" }, words("bad.f", env))

@@ -50,13 +50,29 @@ local function resolve(path, env)
   return value
 end
 
+--- The names at the end of a text; nil where they are fields of something else
+-- than a name, such as what a call returns.
+local function last_word(text)
+  local word = text:match "[%a_][%w_.:]*$" or ""
+  word = word:match "^.*%.%.(.*)$" or word
+  local before = text:sub(1, #text - #word)
+  if before:find "[.:]$" and not before:find "%.%.$" then
+    return nil
+  end
+  return word
+end
+
 --- Returns what the last word of a text may become, sorted, each with all that
 -- stands before it in the word.
 ---@param text string What is typed, up to the cursor.
 ---@param env table The global variables.
 ---@return string[] words
+---@return string word
 function complete.words(text, env)
-  local word = text:match "[%a_][%w_.:]*$" or ""
+  local word = last_word(text)
+  if not word then
+    return {}, ""
+  end
   local path, start = word:match "^(.*[.:])([^.:]*)$"
   path, start = path or "", start or word
   local seen, words = {}, {}
@@ -81,7 +97,7 @@ function complete.words(text, env)
     end
   end
   table.sort(words)
-  return words
+  return words, word
 end
 
 return complete
