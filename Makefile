@@ -46,15 +46,25 @@ FLAGS = -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARNINGS) $(HARDENI
 CORE_SOURCES = csrc/core.c $(wildcard csrc/kernel/*.c csrc/types/*.c csrc/io/*.c)
 CORE_OBJECTS = $(CORE_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
 CORE = $(BUILD)/libevent/core.so
+# Line editing is there where GNU readline is.
+READLINE_CFLAGS ?= $(shell pkg-config --cflags readline 2>/dev/null)
+READLINE_LIBS ?= $(shell pkg-config --libs readline 2>/dev/null || echo -lreadline)
+READLINE_SOURCES = csrc/readline.c $(wildcard csrc/readline/*.c)
+READLINE_OBJECTS = $(READLINE_SOURCES:csrc/%.c=$(BUILD)/obj/%.o)
+ifeq ($(shell echo 'void *f = rl_clear_visible_line;' | $(CC) $(READLINE_CFLAGS) -w \
+  -include stdio.h -include readline/readline.h -fsyntax-only -x c - 2>/dev/null && echo found),found)
+READLINE = $(BUILD)/libevent/readline.so
+endif
+MODULES = $(CORE) $(READLINE)
 LUA_SOURCES = $(shell find lua -name '*.lua')
 C_FILES = $(shell find csrc spec bench -name '*.[ch]')
 LUA_FILES = lua/evrun $(shell find lua examples spec bench docs -name '*.lua')
 
 # What the specs need besides: a module for pipes, processes and limits, a type
 # that lives in another shared object, and programs that embed Lua.
-SPEC_MODULES = $(BUILD)/spec/posix.so $(BUILD)/spec/toy.so
+SPEC_MODULES = $(addprefix $(BUILD)/spec/,posix.so toy.so pty.so)
 SPEC_HOSTS = $(addprefix $(BUILD)/spec/,two_states host_loop memory)
-DOC_FILES = $(sort $(CORE_SOURCES) $(LUA_SOURCES))
+DOC_FILES = $(sort $(CORE_SOURCES) $(READLINE_SOURCES) $(LUA_SOURCES))
 DOCUMENTED = LUA_PATH='./?.lua;;' $(LUA)
 INDEX = $(BUILD)/libevent/docs/index.lua
 BENCH_PROGRAMS = $(patsubst bench/c/%.c,$(BUILD)/bench/%,$(wildcard bench/c/*.c))
@@ -66,7 +76,7 @@ export LUA_CPATH = $(BUILD)/?.so;;
 # They would come before these.
 unexport LUA_PATH_5_4 LUA_CPATH_5_4
 
-all: $(CORE) $(INDEX) ## builds the C module in build/libevent (default)
+all: $(MODULES) $(INDEX) ## builds the C modules in build/libevent (default)
 
 $(CORE): $(CORE_OBJECTS)
 	@mkdir -p $(@D)
@@ -75,6 +85,12 @@ $(CORE): $(CORE_OBJECTS)
 $(INDEX): docs/index.lua docs/blocks.lua $(DOC_FILES)
 	@mkdir -p $(@D)
 	$(call QUIET,DOC)$(DOCUMENTED) docs/index.lua $@ $(DOC_FILES)
+
+$(BUILD)/libevent/readline.so: $(READLINE_OBJECTS)
+	@mkdir -p $(@D)
+	$(call QUIET,LINK)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(READLINE_LIBS)
+
+$(READLINE_OBJECTS): FLAGS += $(READLINE_CFLAGS)
 
 $(BUILD)/spec/%.so: spec/host/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -94,12 +110,13 @@ $(BUILD)/flags: FORCE
 	@echo '$(CC) $(CFLAGS) $(FLAGS) $(LINK)' | cmp -s - $@ || \
 	  echo '$(CC) $(CFLAGS) $(FLAGS) $(LINK)' > $@
 
--include $(CORE_OBJECTS:.o=.d) $(wildcard $(BUILD)/spec/*.d $(BUILD)/bench/*.d)
+-include $(CORE_OBJECTS:.o=.d) $(READLINE_OBJECTS:.o=.d) \
+  $(wildcard $(BUILD)/spec/*.d $(BUILD)/bench/*.d)
 
 # The command is run by the Lua that it was built for.
 install: all ## installs into PREFIX (/usr/local), below DESTDIR
 	@mkdir -p '$(DESTDIR)$(INST_LIBDIR)/libevent' '$(DESTDIR)$(INST_BINDIR)'
-	install -m 755 $(CORE) '$(DESTDIR)$(INST_LIBDIR)/libevent/'
+	install -m 755 $(MODULES) '$(DESTDIR)$(INST_LIBDIR)/libevent/'
 	@set -e; for file in $(LUA_SOURCES:lua/%=%); do \
 	  install -D -m 644 lua/$$file '$(DESTDIR)$(INST_LUADIR)'/$$file; \
 	done
@@ -110,6 +127,7 @@ install: all ## installs into PREFIX (/usr/local), below DESTDIR
 
 uninstall: ## removes what install put there
 	rm -f '$(DESTDIR)$(INST_LIBDIR)/libevent/core.so' \
+	  '$(DESTDIR)$(INST_LIBDIR)/libevent/readline.so' \
 	  $(LUA_SOURCES:lua/%='$(DESTDIR)$(INST_LUADIR)/%') \
 	  '$(DESTDIR)$(INST_LUADIR)/libevent/docs/index.lua' \
 	  '$(DESTDIR)$(INST_BINDIR)/evrun' '$(DESTDIR)$(INST_MANDIR)/man1/evrun.1'
@@ -187,15 +205,15 @@ lint: all format-check floors exports documented ## luacheck, clang-tidy, cppche
 	$(MAKE) --no-print-directory BUILD=build/gcc CC=gcc CFLAGS='-O2 -Werror' all build-specs build-bench
 	$(MAKE) --no-print-directory BUILD=build/clang CC=$(CLANG) CFLAGS='-O2 -Werror' all build-specs build-bench
 	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --error-exitcode=1 --inline-suppr --suppress=missingIncludeSystem -Icsrc csrc
-	@$(CLANG)-tidy --quiet $(CORE_SOURCES) -- $(filter-out -f%,$(FLAGS)) 2>$(BUILD)/tidy.txt || { cat $(BUILD)/tidy.txt; false; }
+	@$(CLANG)-tidy --quiet $(CORE_SOURCES) $(if $(READLINE),$(READLINE_SOURCES)) -- $(filter-out -f%,$(FLAGS)) 2>$(BUILD)/tidy.txt || { cat $(BUILD)/tidy.txt; false; }
 
 # An include may point to its own floor or down, never up.
 floors:
 	@! grep -nE '#include "(types|io)/' csrc/kernel/*.[ch]
 	@! grep -nE '#include "io/' csrc/types/*.[ch]
 
-exports: $(CORE)
-	@nm -D --defined-only $(CORE) | awk '$$3 !~ /^luaopen_libevent_/ { print "exported: " $$3; bad = 1 } END { exit bad }'
+exports: $(MODULES)
+	@nm -D --defined-only $(MODULES) | awk 'NF == 3 && $$3 !~ /^luaopen_libevent_/ { print "exported: " $$3; bad = 1 } END { exit bad }'
 
 docs: ## the manual, in build/docs
 	$(DOCUMENTED) docs/collect.lua build/docs-src $(DOC_FILES)

@@ -24,7 +24,8 @@ local function complain(err, traceback, object)
 end
 
 --- Ends the loop when a signal comes: servers accept no more, and their
--- connections get some time; a second signal ends it at once.
+-- connections get some time; a second signal ends it at once. Returns what it
+-- watches Ctrl-C with.
 local function end_on_signals(base, seconds)
   local ending = false
   local function stop(_, name)
@@ -44,13 +45,24 @@ local function end_on_signals(base, seconds)
       base:loopbreak()
     end):name "drain"
   end
-  for i, name in ipairs { "INT", "TERM" } do
-    local signal = base:signal(name, stop)
-    signal:background()
-    assert(signal:add())
-    if i == 1 then
-      signal:interrupts()
-    end
+  local signals = {}
+  for i, name in ipairs { "TERM", "INT" } do
+    signals[i] = base:signal(name, stop)
+    signals[i]:background()
+    assert(signals[i]:add())
+  end
+  signals[2]:interrupts()
+  return signals[2]
+end
+
+--- Runs what is typed, while Ctrl-C is for that alone; the end of a terminal's
+-- input is the end of the loop.
+local function converse(base, ctrl_c, version)
+  ctrl_c:del()
+  if require "libevent.repl".run(version) then
+    base:loopbreak()
+  elseif ctrl_c:add() then
+    ctrl_c:interrupts()
   end
 end
 
@@ -107,7 +119,7 @@ return function(got, interactive, version)
   end
   local base <close> = assert(core.event_base())
   base:on_error(complain)
-  end_on_signals(base, got.drain or patience)
+  local ctrl_c = end_on_signals(base, got.drain or patience)
   local ok, err = pcall(task.run, base, function()
     if got.console then
       assert(require "libevent.console".listen(got.console))
@@ -116,7 +128,7 @@ return function(got, interactive, version)
       step()
     end
     if interactive then
-      require "libevent.repl".run(version)
+      converse(base, ctrl_c, version)
     end
   end)
   if ok then

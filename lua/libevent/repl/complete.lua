@@ -52,7 +52,9 @@ end
 
 --- The names at the end of a text; nil where they are fields of something else
 -- than a name, such as what a call returns.
-local function last_word(text)
+---@param text string
+---@return string? word
+function complete.word(text)
   local word = text:match "[%a_][%w_.:]*$" or ""
   word = word:match "^.*%.%.(.*)$" or word
   local before = text:sub(1, #text - #word)
@@ -67,9 +69,9 @@ end
 ---@param text string What is typed, up to the cursor.
 ---@param env table The global variables.
 ---@return string[] words
----@return string word
+---@return string word What they take the place of.
 function complete.words(text, env)
-  local word = last_word(text)
+  local word = complete.word(text)
   if not word then
     return {}, ""
   end

@@ -65,6 +65,7 @@ local function run(self, chunk)
   local ok, err, traceback = core.pcall(work)
   if not ok then
     local text = type(err) == "string" and traceback or show.value(err)
+    self.stopped = text:find "^[^\n]*interrupted\n" ~= nil
     self.write(text:gsub("\n\t[^\n]*repl/session.lua:.*$", "") .. "\n")
   end
 end
@@ -94,6 +95,7 @@ end
 ---@param line string
 ---@return boolean? more Nil when the session is over.
 function Session:feed(line)
+  self.stopped = false
   local text = self.begun and self.begun .. "\n" .. line or line
   if not self.begun and line:find "^%s*:%a" then
     return commands.run(self, line)
@@ -126,7 +128,12 @@ end
 function Session:interrupt()
   self.begun = nil
   local running = self.running
-  return running ~= nil and not running:is_closed() and running:cancel()
+  if running and not running:is_closed() and running:cancel() then
+    return true
+  end
+  local stopped = self.stopped -- by the very signal that is told now
+  self.stopped = false
+  return stopped
 end
 
 return session
