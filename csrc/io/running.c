@@ -185,9 +185,8 @@ static int pcallk(lua_State *L, int status, lua_KContext ctx) {
   lua_insert(L, -2);
   if (task != NULL && task->head.slot != 0)
     pushtrace(L, task);
-  else if (status == LUA_ERRRUN)
-    lev_pushat(L, state, LEV_AT_TRACEBACK);
-  else
+  else if (status != LUA_ERRRUN ||
+           lev_pushat(L, state, LEV_AT_TRACEBACK) != LUA_TSTRING)
     lua_pushnil(L);
   return 3;
 }

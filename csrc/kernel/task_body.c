@@ -30,7 +30,7 @@ int lev_task_unwind(lua_State *L) {
   lev_state *state = lev_getstate(L);
   lua_settop(L, 1);
   if (!lev_istask(L, state) || state->running->head.slot == 0)
-    return 1;
+    return lev_handler(L); /* it cannot keep a traceback */
   state->running->unwinding = true;
   if (lev_task_interruption(L, state, 1) == LEV_NOTHING)
     trace(L, state, state->running);

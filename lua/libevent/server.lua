@@ -48,6 +48,13 @@ local function regulate(self)
   self.full = full or not self.listener:enable()
 end
 
+--- Wakes those who wait for the end of all connections.
+local function tell_ended(self)
+  if self.open == 0 and self.ended and not self.ended:is_closed() then
+    self.ended:broadcast()
+  end
+end
+
 --- A connection: closing it takes it out of the books.
 local Connection = {}
 Connection.__index = Connection
@@ -65,9 +72,7 @@ function Connection:__close()
     local n = owner.hosts[host] - 1
     owner.hosts[host] = n > 0 and n or nil
   end
-  if owner.open == 0 and owner.ended then
-    owner.ended:broadcast()
-  end
+  tell_ended(owner)
   regulate(owner)
 end
 
@@ -100,7 +105,8 @@ end
 --- Tells of an error: the base's `on_error`, or else the log.
 local function tell(self, err, traceback, connection)
   self.failed = self.failed + 1
-  if not self.base:report(err, traceback, connection.stream) then
+  if self.base:is_closed()
+      or not self.base:report(err, traceback, connection.stream) then
     require("libevent.log").error("a connection failed", {
       server = self.name,
       peer = connection.peer,
@@ -177,9 +183,7 @@ end
 local function stop(self)
   self.listener:close()
   self.sweeper:close()
-  if self.open == 0 and self.ended then
-    self.ended:broadcast()
-  end
+  tell_ended(self)
 end
 
 --- Waits until it has stopped and no connection is open.

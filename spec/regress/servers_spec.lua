@@ -168,3 +168,44 @@ describe("a listener at which a task accepts", function()
     end
   end))
 end)
+
+describe("a server whose base is closed", function()
+  it("by what serves a connection, leaves the error to the log", function()
+    local base = libevent.event_base()
+    local server, told
+    local before = libevent.log.output(function(_, record)
+      told = record.fields.error
+    end)
+    libevent.run(base, function()
+      server = assert(serve(anywhere, function(stream)
+        stream:read "l"
+        base:close()
+        error "late"
+      end))
+      assert(libevent.connect(server:getsockname())):write "x\n"
+      sleep(10)
+    end)
+    libevent.log.output(before)
+    assert.is_true(base:is_closed())
+    assert.equal(0, server:counters().open)
+    assert.matches("late$", told)
+    server:close()
+  end)
+
+  it("while somebody waits for its end, wakes nobody twice", function()
+    local base = libevent.event_base()
+    local server
+    libevent.run(base, function()
+      server = assert(serve(anywhere, function(stream)
+        stream:read "l"
+      end))
+      local stream = assert(libevent.connect(server:getsockname()))
+      spawn(server.wait, server)
+      sleep(0.001)
+      base:close()
+      assert.is_true(stream:is_closed())
+    end)
+    server:close()
+    assert.is_true(server:is_closed())
+  end)
+end)
