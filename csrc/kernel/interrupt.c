@@ -40,6 +40,15 @@ static void setleft(lua_State *L, const lev_task *task, lua_Integer left) {
 
 static void look(lua_State *L, lua_Debug *ar);
 
+/* Raises an error that says where the code is that is stopped: in a hook that is
+ * level 0. */
+static void raiseat(lua_State *L, const char *message) {
+  luaL_where(L, 0);
+  lua_pushstring(L, message);
+  lua_concat(L, 2);
+  lua_error(L);
+}
+
 /* What is left when a task has to stop: it goes down from here with each error. */
 enum { LEV_USED_UP = -1, LEV_INTERRUPTED = -1000 };
 
@@ -53,7 +62,7 @@ static void complain(lua_State *L, const lev_task *task, lua_Integer left) {
   } else {
     setleft(L, task, left - 1);
   }
-  luaL_error(L, used ? "stopped: too many instructions" : "interrupted");
+  raiseat(L, used ? "stopped: too many instructions" : "interrupted");
 }
 
 /* Looks whether the armed task that runs has to stop. */
@@ -82,7 +91,7 @@ static void look(lua_State *L, lua_Debug *ar) {
 static void stop(lua_State *L, lua_Debug *ar) {
   (void)ar;
   lua_sethook(L, NULL, 0, 0);
-  luaL_error(L, "interrupted");
+  raiseat(L, "interrupted");
 }
 
 static void on_signal(int number) {

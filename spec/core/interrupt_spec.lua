@@ -34,7 +34,8 @@ describe("task limit", function()
   it("stops a task that runs too long", run(function(base)
     local ok, message = outcome(base, endless, 100000)
     assert.is_false(ok)
-    assert.matches("stopped: too many instructions$", message)
+    assert.matches("interrupt_spec.lua:%d+: stopped: too many instructions$",
+      message)
   end))
 
   it("stops it though it catches that", run(function(base)
