@@ -114,16 +114,16 @@ struct lev_task {
   double deadline;                 /* after which waits raise; 0 for never */
   double grace;    /* until when they may still wait in <close> handlers */
   uint32_t doomed; /* reasons why waits raise: a cancel, canceled scopes */
+  int results;     /* how many it has returned: see LEV_UV_FAILURE */
   uint8_t state, outcome, ending;
-  int results;    /* how many it has returned: see LEV_UV_FAILURE */
-  bool raises;    /* 'due' is not of the wait's own timeout */
-  bool expired;   /* the deadline was raised */
-  bool parked;    /* counted as such */
-  bool canceled;  /* by task:cancel */
-  bool unwinding; /* an error is on its way out: <close> handlers run */
-  bool observed;  /* somebody was told how it ended */
-  bool rethrown;  /* an error that has a traceback is raised again */
-  bool lost;      /* its coroutine was resumed by another */
+  bool raises : 1;    /* 'due' is not of the wait's own timeout */
+  bool expired : 1;   /* the deadline was raised */
+  bool parked : 1;    /* counted as such */
+  bool canceled : 1;  /* by task:cancel */
+  bool unwinding : 1; /* an error is on its way out: <close> handlers run */
+  bool observed : 1;  /* somebody was told how it ended */
+  bool rethrown : 1;  /* an error that has a traceback is raised again */
+  bool lost : 1;      /* its coroutine was resumed by another */
 };
 
 /* Makes a coroutine of the new task on top of the stack: a function and its
