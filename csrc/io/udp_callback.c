@@ -67,14 +67,6 @@ static int wanted(lua_State *L, lev_udp *self) {
   return lev_result(L, ok, "enable");
 }
 
-static void optcallback(lua_State *L, const char *name) {
-  int type = lua_getfield(L, 2, name);
-  if (type != LUA_TNIL && type != LUA_TFUNCTION)
-    lev_optionerror(
-        L, 2, name,
-        lua_pushfstring(L, "function expected, got %s", luaL_typename(L, -1)));
-}
-
 /***
 Sets the callbacks; those that are absent come no more. Up to 64 datagrams come
 before others have their turn.
@@ -93,7 +85,7 @@ int l_udp_setcb(lua_State *L) {
   lev_checkoptions(L, 2, names);
   lua_settop(L, 2);
   for (int i = 0; names[i] != NULL; i++)
-    optcallback(L, names[i]);
+    lev_optfunction(L, 2, names[i]);
   if (self->reader != NULL && !lua_isnil(L, 3) && lev_task_waits(self->reader))
     lev_task_busy(L, self->reader, "input");
   lev_stillopen(L, &self->head);

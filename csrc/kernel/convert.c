@@ -165,6 +165,14 @@ bool lev_optboolean(lua_State *L, int arg, const char *name, bool absent) {
   return value;
 }
 
+void lev_optfunction(lua_State *L, int arg, const char *name) {
+  int type = lua_getfield(L, arg, name);
+  if (type != LUA_TNIL && type != LUA_TFUNCTION)
+    lev_optionerror(
+        L, arg, name,
+        lua_pushfstring(L, "function expected, got %s", luaL_typename(L, -1)));
+}
+
 double lev_optseconds(lua_State *L, int arg, const char *name, double absent) {
   int type = lua_getfield(L, arg, name);
   double seconds = type == LUA_TNIL ? absent : lua_tonumber(L, -1);

@@ -53,6 +53,9 @@ lua_Integer lev_optrange(lua_State *L, int arg, const char *name,
                          lua_Integer absent, lua_Integer least,
                          lua_Integer most);
 
+/* Pushes a field of the options that is a function or nil. [-0, +1, v] */
+void lev_optfunction(lua_State *L, int arg, const char *name);
+
 /* Raises "bad argument #arg to 'f' (option 'name': message)". [-0, +0, v] */
 int lev_optionerror(lua_State *L, int arg, const char *name,
                     const char *message);

@@ -174,13 +174,8 @@ static int l_bufferevent_setcb(lua_State *L) {
   lev_bufferevent *self = lev_bufferevent_self(L);
   lev_checkoptions(L, 2, callbacks);
   lua_settop(L, 2);
-  for (int i = 0; callbacks[i] != NULL; i++) {
-    int type = lua_getfield(L, 2, callbacks[i]);
-    if (type != LUA_TNIL && type != LUA_TFUNCTION)
-      lev_optionerror(L, 2, callbacks[i],
-                      lua_pushfstring(L, "function expected, got %s",
-                                      luaL_typename(L, -1)));
-  }
+  for (int i = 0; callbacks[i] != NULL; i++)
+    lev_optfunction(L, 2, callbacks[i]);
   self->called = (short)((lua_isnil(L, 3) ? 0 : EV_READ) |
                          (lua_isnil(L, 4) ? 0 : EV_WRITE));
   self->listens = !lua_isnil(L, 5);

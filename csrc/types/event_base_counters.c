@@ -122,13 +122,8 @@ int l_measure(lua_State *L) {
   }
   lua_settop(L, 2);
   lev_checkoptions(L, 2, names);
-  int type = lua_getfield(L, 2, "on_slow");
-  if (type != LUA_TNIL && type != LUA_TFUNCTION)
-    lev_optionerror(
-        L, 2, "on_slow",
-        lua_pushfstring(L, "function expected, got %s", luaL_typename(L, -1)));
-  double slow =
-      lev_optseconds(L, 2, "slow", type == LUA_TNIL ? LEV_NEVER : 0.1);
+  lev_optfunction(L, 2, "on_slow");
+  double slow = lev_optseconds(L, 2, "slow", lua_isnil(L, 3) ? LEV_NEVER : 0.1);
   lev_stillopen(L, &base->head);
   lua_settop(L, 3);
   lua_setiuservalue(L, 1, LEV_UV_ON_SLOW);
