@@ -144,6 +144,44 @@ describe("evrun", function()
     posix.kill(pid, 15)
   end)
 
+  it("attach answers under load, and disturbs nobody", function()
+    local pipe, pid = start("--console app", [[
+      local libevent = require "libevent"
+      server = libevent.serve("127.0.0.1:0", function(stream)
+        for line in stream:lines() do stream:write(line, "\n") end
+      end)
+      print "on"]])
+    local address = sh("echo 'print(server:getsockname())' "
+      .. "| evrun attach app"):match "%S+"
+    local output = sh(([[
+      (evrun -e '
+        local libevent = require "libevent"
+        local echoed = 0
+        for i = 1, 64 do
+          libevent.spawn(function()
+            local stream = assert(libevent.connect("%s"))
+            for j = 1, 100 do
+              stream:write(i, " ", j, "\n")
+              assert(stream:read("l", 60) == i .. " " .. j)
+              echoed = echoed + 1
+            end
+            stream:close()
+            if echoed == 6400 then print(echoed) end
+          end)
+        end' &
+      for i in 1 2 3 4 5; do
+        printf 'server:counters().failed\n' | evrun attach app
+      done
+      wait)]]):format(address))
+    local lines = {}
+    for line in output:gmatch "[^\n]+" do
+      lines[line] = (lines[line] or 0) + 1
+    end
+    assert.same({ ["0"] = 5, ["6400"] = 1 }, lines)
+    posix.kill(pid, 15)
+    pipe:close()
+  end)
+
   it("attach leaves nothing behind when it is killed", function()
     local server, pid = start("--console app", waits)
     local pipe, typed, client = attach "app"
