@@ -5,7 +5,8 @@ local libevent = require "libevent"
 local posix = require "spec.posix"
 local program = require "spec.program"
 
-local evrun = ("%s lua/evrun"):format(arg[-1] or "lua5.4")
+local evrun = ("%s lua/evrun"):format(
+  require "spec.interpreter".lua)
 
 describe("evrun", function()
   local top, removed

@@ -1,5 +1,6 @@
 -- The command, as a user types it.
 
+local interpreter = require "spec.interpreter"
 local posix = require "spec.posix"
 local program = require "spec.program"
 
@@ -8,7 +9,7 @@ local run = program.run
 --- Runs a shell command in which `evrun` is the command of this tree.
 local function sh(command)
   return run(("evrun() { timeout 60 %s lua/evrun \"$@\"; }; %s"):format(
-    arg[-1] or "lua5.4", command))
+    interpreter.lua, command))
 end
 
 --- A file with a text, and its name.
@@ -65,7 +66,7 @@ describe("evrun", function()
       local init = ("export %s='x = %q'; "):format(name, name)
       assert.same({ name .. "\n", 0 }, outcome(init .. "evrun -e 'print(x)'"))
       assert.same({ "nil\n", 0 }, outcome(("%s export LUA_CPATH=/?.so; "
-        .. "%s -E lua/evrun -e 'print(x)'"):format(init, arg[-1])))
+        .. "%s -E lua/evrun -e 'print(x)'"):format(init, interpreter.lua)))
       assert.matches("^evrun: '%-E' is an option of lua: lua5.4 %-E lua/evrun",
         outcome "evrun -E"[1])
     end

@@ -3,7 +3,7 @@
 local helper = require "spec.helper"
 local program = require "spec.program"
 
-local lua = arg[-1] or "lua5.4"
+local lua = require "spec.interpreter".lua
 
 local function contents(name)
   local file <close> = assert(io.open(name))

@@ -2,6 +2,7 @@
 -- that nothing is left over.
 
 local assert = require "luassert"
+local interpreter = require "spec.interpreter"
 local libevent = require "libevent"
 local posix = require "spec.posix"
 
@@ -203,7 +204,7 @@ function helper.script(code, shell)
   file:write(code)
   file:close()
   local command = ("%s timeout -s KILL 60 %s %s 2>&1"):format(
-    shell or "", arg[-1] or "lua5.4", name)
+    shell or "", interpreter.lua, name)
   local pipe = assert(io.popen(command))
   local output = pipe:read "a"
   local _, how, number = pipe:close()

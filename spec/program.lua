@@ -5,7 +5,7 @@ local posix = require "spec.posix"
 
 local program = {}
 
-local lua = arg[-1] or "lua5.4"
+local lua = require "spec.interpreter".lua
 
 --- The pipes of programs that run, by process. One that is left to the
 -- collector would make it wait for the program.

@@ -1,6 +1,7 @@
 -- The module that edits lines; spec/repl/terminal_spec.lua has what one types.
 
 local helper = require "spec.helper"
+local interpreter = require "spec.interpreter"
 local posix = require "spec.posix"
 local program = require "spec.program"
 local terminal = require "spec.terminal"
@@ -43,7 +44,7 @@ local function script(code)
     %s %s
     status=$?
     rm %s
-    test $status = 0 && stty -g]]):format(arg[-1] or "lua5.4", name, name))
+    test $status = 0 && stty -g]]):format(interpreter.lua, name, name))
 end
 
 --- Waits for the end: the terminal is as it was before.

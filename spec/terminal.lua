@@ -20,7 +20,7 @@ local collector = stress and ("LUA_INIT='collectgarbage(\"%s\", 1, 1000)'")
 local Terminal = {}
 Terminal.__index = Terminal
 
-local lua = arg[-1] or "lua5.4"
+local lua = require "spec.interpreter".lua
 
 --- Starts a command of the shell, in which `evrun` is the command of this tree;
 -- it must not use up its input. The shell goes on for a while, as the end of a

@@ -1,10 +1,11 @@
 local helper = require "spec.helper"
+local interpreter = require "spec.interpreter"
 
 --- Runs one of the programs that embed Lua.
 local function program(name, args)
   local command = ("LUA_PATH='%s' LUA_CPATH='%s' timeout -s KILL 240 "
-    .. "%s/spec/%s %s 2>&1"):format(package.path, package.cpath, helper.build,
-    name, args or "")
+    .. "%s%s/spec/%s %s 2>&1"):format(package.path, package.cpath,
+    interpreter.before, helper.build, name, args or "")
   local pipe = assert(io.popen(command))
   local output = pipe:read "a"
   local _, how, number = pipe:close()

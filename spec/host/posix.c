@@ -163,6 +163,12 @@ static int l_getpid(lua_State *L) {
   return 1;
 }
 
+/* For the programs that are started from now on. */
+static int l_setenv(lua_State *L) {
+  return checked(L, setenv(luaL_checkstring(L, 1), luaL_checkstring(L, 2), 1),
+                 "setenv");
+}
+
 static int l_kill(lua_State *L) {
   checked(L, kill((pid_t)arg(L, 1), arg(L, 2)), "kill");
   return 0;
@@ -253,19 +259,19 @@ static int l_terminal(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-  { "pipe", l_pipe },       { "socketpair", l_socketpair },
-  { "open", l_open },       { "close", l_close },
-  { "dup", l_dup },         { "write", l_write },
-  { "read", l_read },       { "descriptors", l_descriptors },
-  { "nofile", l_nofile },   { "getpid", l_getpid },
-  { "kill", l_kill },       { "raise", l_raise },
-  { "fork", l_fork },       { "wait", l_wait },
-  { "exit", l_exit },       { "spin", l_spin },
-  { "connect", l_connect }, { "datagram", l_datagram },
-  { "reset", l_reset },     { "shutdown", l_shutdown },
-  { "urgent", l_urgent },   { "rss", l_rss },
-  { "alarm", l_alarm },     { "terminal", l_terminal },
-  { NULL, NULL },
+  { "pipe", l_pipe },         { "socketpair", l_socketpair },
+  { "open", l_open },         { "close", l_close },
+  { "dup", l_dup },           { "write", l_write },
+  { "read", l_read },         { "descriptors", l_descriptors },
+  { "nofile", l_nofile },     { "getpid", l_getpid },
+  { "setenv", l_setenv },     { "kill", l_kill },
+  { "raise", l_raise },       { "fork", l_fork },
+  { "wait", l_wait },         { "exit", l_exit },
+  { "spin", l_spin },         { "connect", l_connect },
+  { "datagram", l_datagram }, { "reset", l_reset },
+  { "shutdown", l_shutdown }, { "urgent", l_urgent },
+  { "rss", l_rss },           { "alarm", l_alarm },
+  { "terminal", l_terminal }, { NULL, NULL },
 };
 
 __attribute__((visibility("default"))) int luaopen_spec_posix(lua_State *L);
