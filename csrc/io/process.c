@@ -98,6 +98,8 @@ do in it what they do by default.
 arguments.
 @param options table|nil Any of:
 - `env`: table of strings, all its environment; that of this process by default;
+- `setenv`: table, what is different in it: strings, and false for what is not
+  passed on;
 - `directory`: string, where it begins;
 - `fds`: table, its descriptors by number: numbers, files, or objects that have one;
   0, 1 and 2 are those of this process by default, and `false` gives none;

@@ -77,39 +77,76 @@ static bool replaced(bool own, const char *text) {
   return own && strncmp(text, listen_pid, sizeof listen_pid - 1) == 0;
 }
 
-static void addtable(lua_State *L, int list, bool own) {
+/* Adds the strings of the table that an option names; a false removes, where
+ * that is possible, and is noted as such in the table 'changed' of names. */
+static void addtable(lua_State *L, int list, const char *option, int changed) {
   int env = lua_gettop(L);
+  const char *what = lua_pushfstring(L, "option '%s'", option);
   if (!lua_istable(L, env))
-    lev_optionerror(L, LEV_OPTIONS, "env", "table expected");
+    lev_optionerror(L, LEV_OPTIONS, option, "table expected");
   lua_pushnil(L);
   while (lua_next(L, env)) {
-    const char *value = checktext(L, LEV_OPTIONS, "option 'env'");
+    bool removes =
+        changed != 0 && lua_isboolean(L, -1) && !lua_toboolean(L, -1);
+    const char *value = removes ? NULL : checktext(L, LEV_OPTIONS, what);
     lua_pushvalue(L, -2);
-    const char *name = checktext(L, LEV_OPTIONS, "option 'env'");
+    const char *name = checktext(L, LEV_OPTIONS, what);
     if (name[0] == '\0' || strchr(name, '=') != NULL)
-      lev_optionerror(L, LEV_OPTIONS, "env", "a name without = expected");
-    lua_pop(L, 1);
-    if (!own || strcmp(name, "LISTEN_PID") != 0)
+      lev_optionerror(L, LEV_OPTIONS, option, "a name without = expected");
+    if (value != NULL)
       append(L, list, name, value);
+    if (changed != 0) {
+      lua_pushboolean(L, 1);
+      lua_rawset(L, changed);
+    } else {
+      lua_pop(L, 1);
+    }
     lua_pop(L, 1);
+  }
+}
+
+/* Whether a table of names has that of "name=value". */
+static bool haschanged(lua_State *L, int names, const char *text) {
+  const char *end = strchr(text, '=');
+  lua_pushlstring(L, text, end != NULL ? (size_t)(end - text) : strlen(text));
+  bool has = lua_rawget(L, names) != LUA_TNIL;
+  lua_pop(L, 1);
+  return has;
+}
+
+/* Moves what is to be passed on from one list to another. */
+static void passon(lua_State *L, int from, int to, int changed, bool own) {
+  lua_Integer n = (lua_Integer)lua_rawlen(L, from);
+  for (lua_Integer i = 1; i <= n; i++) {
+    lua_rawgeti(L, from, i);
+    const char *text = lua_tostring(L, -1);
+    if (replaced(own, text) || (changed != 0 && haschanged(L, changed, text)))
+      lua_pop(L, 1);
+    else
+      lua_rawseti(L, to, (lua_Integer)lua_rawlen(L, to) + 1);
   }
 }
 
 /* The environment; where the child writes its number into it. */
 static char **readenvironment(lua_State *L, char **pid) {
   bool own = lev_optboolean(L, LEV_OPTIONS, "listen_pid", false);
-  lua_newtable(L);
-  int list = lua_gettop(L);
+  lua_newtable(L); /* what it is */
+  lua_newtable(L); /* what is inherited */
+  lua_newtable(L); /* the names that are changed */
+  lua_newtable(L); /* what they are changed to */
+  int list = lua_gettop(L) - 3;
   if (lua_getfield(L, LEV_OPTIONS, "env") != LUA_TNIL) {
-    addtable(L, list, own);
+    addtable(L, list + 1, "env", 0);
   } else {
     for (char **each = environ; *each != NULL; each++) {
-      if (replaced(own, *each))
-        continue;
       lua_pushstring(L, *each);
-      lua_rawseti(L, list, (lua_Integer)lua_rawlen(L, list) + 1);
+      lua_rawseti(L, list + 1, (lua_Integer)lua_rawlen(L, list + 1) + 1);
     }
   }
+  if (lua_getfield(L, LEV_OPTIONS, "setenv") != LUA_TNIL)
+    addtable(L, list + 3, "setenv", list + 2);
+  passon(L, list + 1, list, list + 2, own);
+  passon(L, list + 3, list, 0, own);
   if (own)
     append(L, list, "LISTEN_PID", "0000000000");
   lua_settop(L, list);
@@ -232,8 +269,8 @@ static void readlimits(lua_State *L, lev_spawn *how) {
 
 void lev_spawn_read(lua_State *L, lev_spawn *how) {
   static const char *const names[] = {
-    "env",   "directory",   "fds",        "limits", "session",
-    "group", "parent_ends", "listen_pid", NULL,
+    "env",     "setenv", "directory",   "fds",        "limits",
+    "session", "group",  "parent_ends", "listen_pid", NULL,
   };
   memset(how, 0, sizeof *how);
   luaL_checkstack(L, 32, NULL);

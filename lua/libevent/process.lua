@@ -24,6 +24,7 @@ local passed = {
   limits = "table",
   listen_pid = "boolean",
   parent_ends = "string",
+  setenv = "table",
   session = "boolean",
 }
 
@@ -128,8 +129,8 @@ end
 -- - `stdin`, `stdout`, `stderr`: `"inherit"` by default, `"null"`, `"stream"`,
 --   or what has a descriptor;
 -- - `fds`: table, what else it gets, by the number it has there;
--- - `env`, `directory`, `limits`, `session`, `group`, `parent_ends`,
---   `listen_pid`: as for @{event_base:process}.
+-- - `env`, `setenv`, `directory`, `limits`, `session`, `group`,
+--   `parent_ends`, `listen_pid`: as for @{event_base:process}.
 ---@return libevent.program? program
 ---@return string? message What has failed, such as `"exec: Permission denied"`.
 ---@return integer? code An errno value.

@@ -161,6 +161,16 @@ describe("a process", function()
       { listen_pid = true, env = { A = "b", LISTEN_PID = "1" } }))
   end))
 
+  it("gets an environment with some changes", run(function(base)
+    assert.equal("new none 3\n", output(base,
+      "export A=1 B=2; sh -c 'echo ${PATH:+new} ${HOME-none} $C'",
+      { setenv = { HOME = false, C = "3" } }))
+    assert.equal("2\n", output(base, "echo $A",
+      { env = { A = "1", PATH = os.getenv "PATH" }, setenv = { A = "2" } }))
+    assert.equal("yes\n", output(base, '[ "$LISTEN_PID" -eq $$ ] && echo yes',
+      { listen_pid = true, setenv = { LISTEN_PID = "1" } }))
+  end))
+
   it("gets the descriptors that are named, and no others", run(function(base)
     local r, w = posix.pipe()
     local one, other = libevent.socketpair()
@@ -237,6 +247,10 @@ describe("a process", function()
       ["option 'env': string without zeros"] = { { "true" }, { env = { 1 } } },
       ["option 'env': a name without ="] = { { "true" },
         { env = { ["a=b"] = "" } } },
+      ["option 'setenv': string without zeros"] = { { "true" },
+        { setenv = { A = true } } },
+      ["option 'setenv': a name without ="] = { { "true" },
+        { setenv = { [""] = false } } },
       ["option 'fds': numbers from 0 to 255"] = { { "true" },
         { fds = { x = 1 } } },
       ["option 'limits': unknown limit"] = { { "true" },
