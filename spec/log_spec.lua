@@ -93,13 +93,26 @@ describe("log", function()
       for value, output in pairs { debug = '^debug\n{.*"x"}\n$',
         warn = "^warn\n$", off = "^off\n$", [""] = '^info\n{.*"x"}\n$',
         Warn = '^{"time":"[^"]*","level":"warn","message":"LIBEVENT_LOG_LEVEL '
-          .. 'is no level","value":"Warn"}\ninfo\n{.*"x"}\n$',
+          .. 'is not understood","value":"Warn"}\ninfo\n{.*"x"}\n$',
       } do
         local got = helper.script("io.stdout:setvbuf 'no'" .. code,
           ("LIBEVENT_LOG_LEVEL='%s'"):format(value))
         assert.matches(output, got)
       end
     end)
+  end)
+
+  it("has a format that comes from the environment", function()
+    local code = 'local log = require "libevent.log" print(log.format()) '
+      .. "log.info 'x'"
+    for value, output in pairs { text = "^text\n.* INFO  x\n$",
+      json = '^json\n{.*"x"}\n$', [""] = '^auto\n{.*"x"}\n$',
+      xml = "^{.*LIBEVENT_LOG_FORMAT is not understood.*}\nauto\n{.*}\n$",
+    } do
+      local got = helper.script("io.stdout:setvbuf 'no'" .. code,
+        ("LIBEVENT_LOG_FORMAT='%s'"):format(value))
+      assert.matches(output, got)
+    end
   end)
 
   describe("with", function()

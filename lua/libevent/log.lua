@@ -18,6 +18,7 @@ local log = {}
 
 local levels = { debug = 1, info = 2, warn = 3, error = 4, off = 5 }
 local names = { "debug", "info", "warn", "error", "off" }
+local formats = { auto = "auto", json = "json", text = "text" }
 
 local DEBUG <const>, INFO <const>, WARN <const>, ERROR <const> = 1, 2, 3, 4
 
@@ -291,9 +292,10 @@ function log.output(sink)
   return before
 end
 
---- Sets how lines look. By default, `"auto"`, they are `"text"` on a terminal
--- and `"json"` elsewhere. Text is colored on terminals, unless the environment
--- variable `NO_COLOR` is set.
+--- Sets how lines look. In the beginning it is what the environment variable
+-- `LIBEVENT_LOG_FORMAT` says, or `"auto"`: `"text"` on a terminal and `"json"`
+-- elsewhere. Text is colored on terminals, unless the environment variable
+-- `NO_COLOR` is set.
 ---@param name? string None: only asks.
 ---@return string before
 function log.format(name)
@@ -301,7 +303,7 @@ function log.format(name)
   if name ~= nil then
     if type(name) ~= "string" then
       bad_type(1, "format", "string", name)
-    elseif name ~= "text" and name ~= "json" and name ~= "auto" then
+    elseif not formats[name] then
       bad_argument(1, "format", ("unknown format '%s'"):format(name))
     end
     chosen = name
@@ -366,11 +368,16 @@ function log.capture()
   core.set_log_callback(capture)
 end
 
-local wanted = os.getenv "LIBEVENT_LOG_LEVEL"
-if levels[wanted] then
-  least = levels[wanted]
-elseif wanted and wanted ~= "" then
-  log.warn("LIBEVENT_LOG_LEVEL is no level", { value = wanted })
+--- What an environment variable says; a wrong word is told.
+local function from_environment(name, words, before)
+  local wanted = os.getenv(name)
+  if wanted and wanted ~= "" and not words[wanted] then
+    log.warn(name .. " is not understood", { value = wanted })
+  end
+  return words[wanted] or before
 end
+
+chosen = from_environment("LIBEVENT_LOG_FORMAT", formats, chosen)
+least = from_environment("LIBEVENT_LOG_LEVEL", levels, least)
 
 return setmetatable(log, { __gc = log.flush })
