@@ -1,5 +1,6 @@
 #include "kernel/process.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <pthread.h>
 #include <signal.h>
@@ -14,7 +15,7 @@ enum { LEV_LINES = 64, LEV_LINE = 256 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 atomic_uint lev_forks;
-static atomic_bool debugmode, sigpipe_ours;
+static atomic_bool debugmode;
 atomic_uint lev_log_lines;
 static _Atomic(const lev_base *) signal_owner;
 
@@ -24,6 +25,9 @@ static struct {
   unsigned count;
   struct sigaction before;
 } watched[NSIG];
+
+/* By number: whether a signal is ignored since we asked for it. */
+static atomic_bool ignored[NSIG];
 
 /* A ring of lines. Its lock is only ever tried: libevent may log in a signal
  * handler, and a line is worth less than a deadlock. */
@@ -136,13 +140,24 @@ void lev_signals_unwatch(int number) {
     watched[number].count--;
 }
 
+bool lev_signals_ignore(int number) {
+  struct sigaction action = { .sa_handler = SIG_IGN }, before;
+  sigemptyset(&action.sa_mask);
+  errno = EBUSY;
+  if (watched[number].count > 0 || sigaction(number, &action, &before) != 0)
+    return false;
+  if (before.sa_handler == SIG_DFL)
+    atomic_store(&ignored[number], true);
+  return true;
+}
+
+bool lev_signals_ignored(int number) {
+  return atomic_load(&ignored[number]);
+}
+
 bool lev_sigpipe_ignored(void) {
   struct sigaction pipe;
   return sigaction(SIGPIPE, NULL, &pipe) == 0 && pipe.sa_handler == SIG_IGN;
-}
-
-bool lev_sigpipe_isours(void) {
-  return atomic_load(&sigpipe_ours);
 }
 
 void lev_sigpipe_ignore(bool ignore) {
@@ -150,7 +165,7 @@ void lev_sigpipe_ignore(bool ignore) {
   sigemptyset(&pipe.sa_mask);
   if (sigaction(SIGPIPE, &pipe, &before) == 0 && ignore &&
       before.sa_handler == SIG_DFL)
-    atomic_store(&sigpipe_ours, true);
+    atomic_store(&ignored[SIGPIPE], true);
 }
 
 void lev_log_take(lev_state *state, bool take) {

@@ -28,10 +28,17 @@ void lev_signals_release(const lev_base *base);
 void lev_signals_watch(int number);
 void lev_signals_unwatch(int number);
 
+/* Has a signal ignored that nobody watches; false with errno if that cannot
+ * be. */
+bool lev_signals_ignore(int number);
+
+/* Whether it is ignored, or was, since we asked for it: it was the default
+ * before, as it is for programs that we start. */
+bool lev_signals_ignored(int number);
+
 /* What SIGPIPE does to the process: set to ignored at load if nobody had set
  * it, since libevent's own writes cannot suppress it. */
 bool lev_sigpipe_ignored(void);
-bool lev_sigpipe_isours(void); /* it was the default before */
 void lev_sigpipe_ignore(bool ignore);
 
 /* libevent's log lines: taken by one Lua state, or dropped. */

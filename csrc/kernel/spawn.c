@@ -88,12 +88,10 @@ static int arrange(const lev_spawn *how, int pipe) {
 /* Signals do in a new program what they do by default, unless whoever started
  * this one had them ignored. */
 static void reset_signals(void) {
-  if (lev_sigpipe_isours())
-    lev_sigpipe_ignore(false);
   for (int number = 1; number < NSIG; number++) {
     struct sigaction action;
     if (sigaction(number, NULL, &action) == 0 && action.sa_handler != SIG_DFL &&
-        action.sa_handler != SIG_IGN) {
+        (action.sa_handler != SIG_IGN || lev_signals_ignored(number))) {
       action = (struct sigaction){ .sa_handler = SIG_DFL };
       sigaction(number, &action, NULL);
     }

@@ -1,5 +1,6 @@
 /***
-What Lua lacks of POSIX to keep files that only one user may see.
+What Lua lacks of POSIX to keep files that only one user may see, and to be a
+process that looks after others.
 @module libevent.posix
 */
 
@@ -146,32 +147,33 @@ static int l_readdir(lua_State *L) {
 }
 
 /***
-Returns the user that the process acts for. Wraps `geteuid`.
-@function posix.geteuid
-@return integer uid
+Returns where a symbolic link leads to. Wraps `readlink`.
+@function posix.readlink
+@param path string
+@return string? target As the link has it: perhaps relative to its folder.
+@return string? message
+@return integer? code An errno value, `EINVAL` for what is no link.
 */
-static int l_geteuid(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)geteuid());
-  return 1;
-}
-
-/***
-Returns the number of the process. Wraps `getpid`.
-@function posix.getpid
-@return integer pid
-*/
-static int l_getpid(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)getpid());
+static int l_readlink(lua_State *L) {
+  char target[4096];
+  const char *path = checkpath(L, 1);
+  ssize_t n = readlink(path, target, sizeof target);
+  if (n < 0)
+    return lev_failure(L, "readlink", errno);
+  if ((size_t)n == sizeof target) /* it may go on */
+    return lev_failure(L, "readlink", ENAMETOOLONG);
+  lua_pushlstring(L, target, (size_t)n);
   return 1;
 }
 
 static const luaL_Reg functions[] = {
-  { "mkdir", l_mkdir },     { "lstat", l_lstat },   { "readdir", l_readdir },
-  { "geteuid", l_geteuid }, { "getpid", l_getpid }, { NULL, NULL },
+  { "mkdir", l_mkdir },       { "lstat", l_lstat }, { "readdir", l_readdir },
+  { "readlink", l_readlink }, { NULL, NULL },
 };
 
 void lev_posix_register(lua_State *L, int module) {
   module = lua_absindex(L, module);
   luaL_newlib(L, functions);
+  luaL_setfuncs(L, lev_posix_process, 0);
   lua_setfield(L, module, "posix");
 }

@@ -1,7 +1,11 @@
 #ifndef LEV_TYPES_POSIX_H
 #define LEV_TYPES_POSIX_H
 
+#include <lauxlib.h>
 #include <lua.h>
+
+/* The functions about processes: see posix_process.c. */
+extern const luaL_Reg lev_posix_process[];
 
 /* Adds the table 'posix' to the module table at an index. [-0, +0, m] */
 void lev_posix_register(lua_State *L, int module);

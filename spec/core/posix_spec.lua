@@ -1,6 +1,5 @@
 local helper = require "spec.helper"
 local libevent = require "libevent"
-local posix = require "spec.posix"
 
 local own = libevent.posix
 
@@ -65,7 +64,7 @@ describe("posix lstat", function()
   end))
 
   it("refuses bad arguments", function()
-    for _, fn in ipairs { own.lstat, own.readdir } do
+    for _, fn in ipairs { own.lstat, own.readdir, own.readlink } do
       for _, bad in ipairs { {}, true, 7, print, "/dev/null\0x" } do
         assert.error_matches(function()
           fn(bad)
@@ -98,10 +97,19 @@ describe("posix readdir", function()
   end)
 end)
 
-describe("posix", function()
-  it("tells who the process is", function()
-    assert.equal(posix.getpid(), own.getpid())
-    assert.equal(own.lstat("/proc/self").uid, own.geteuid())
+describe("posix readlink", function()
+  it("tells where a link leads", in_folder(function(path)
+    for _, target in ipairs { "../x y", "/no/such/file", ("long"):rep(500) } do
+      assert(os.execute(("ln -sfn '%s' %s/link"):format(target, path)))
+      assert.equal(target, own.readlink(path .. "/link"))
+    end
+  end))
+
+  it("tells why it cannot", function()
+    assert.same({ nil, "readlink: No such file or directory", 2 },
+      { own.readlink "/no/such/link" })
+    assert.same({ nil, "readlink: Invalid argument", 22 },
+      { own.readlink "/dev/null" })
   end)
 end)
 

@@ -130,7 +130,7 @@ local functions = {
   libevent.in_loop,
   function() return libevent.isatty(values.any()) end,
   function()
-    local name = pick { "lstat", "readdir" }
+    local name = pick { "lstat", "readdir", "readlink" }
     return libevent.posix[name](pick { "/", "spec/fuzz", values.any() })
   end,
   function() return libevent.sleep(random() * 0.001) end,

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -195,6 +196,12 @@ static int l_wait(lua_State *L) {
   return 2;
 }
 
+/* Makes this process the parent of orphans among its descendants. */
+static int l_subreaper(lua_State *L) {
+  checked(L, prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl");
+  return 0;
+}
+
 /* Ends a forked child without any finalizer or handler. */
 static int l_exit(lua_State *L) {
   fflush(NULL);
@@ -259,19 +266,33 @@ static int l_terminal(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-  { "pipe", l_pipe },         { "socketpair", l_socketpair },
-  { "open", l_open },         { "close", l_close },
-  { "dup", l_dup },           { "write", l_write },
-  { "read", l_read },         { "descriptors", l_descriptors },
-  { "nofile", l_nofile },     { "getpid", l_getpid },
-  { "setenv", l_setenv },     { "kill", l_kill },
-  { "raise", l_raise },       { "fork", l_fork },
-  { "wait", l_wait },         { "exit", l_exit },
-  { "spin", l_spin },         { "connect", l_connect },
-  { "datagram", l_datagram }, { "reset", l_reset },
-  { "shutdown", l_shutdown }, { "urgent", l_urgent },
-  { "rss", l_rss },           { "alarm", l_alarm },
-  { "terminal", l_terminal }, { NULL, NULL },
+  { "pipe", l_pipe },
+  { "socketpair", l_socketpair },
+  { "open", l_open },
+  { "close", l_close },
+  { "dup", l_dup },
+  { "write", l_write },
+  { "read", l_read },
+  { "descriptors", l_descriptors },
+  { "nofile", l_nofile },
+  { "getpid", l_getpid },
+  { "setenv", l_setenv },
+  { "kill", l_kill },
+  { "raise", l_raise },
+  { "fork", l_fork },
+  { "wait", l_wait },
+  { "exit", l_exit },
+  { "spin", l_spin },
+  { "connect", l_connect },
+  { "datagram", l_datagram },
+  { "reset", l_reset },
+  { "shutdown", l_shutdown },
+  { "urgent", l_urgent },
+  { "rss", l_rss },
+  { "alarm", l_alarm },
+  { "terminal", l_terminal },
+  { "subreaper", l_subreaper },
+  { NULL, NULL },
 };
 
 __attribute__((visibility("default"))) int luaopen_spec_posix(lua_State *L);

@@ -1,0 +1,186 @@
+local helper = require "spec.helper"
+local libevent = require "libevent"
+local posix = require "spec.posix"
+
+local own = libevent.posix
+
+--- Runs a script that has the modules at hand.
+local function prints(output, code)
+  helper.prints(output, [[
+    local libevent, posix = require "libevent", require "spec.posix"
+    local own = libevent.posix
+    io.stdout:setvbuf "line"
+  ]] .. code)
+end
+
+describe("posix", function()
+  it("tells who the process is", function()
+    assert.equal(posix.getpid(), own.getpid())
+    assert.equal(own.lstat("/proc/self").uid, own.geteuid())
+    local parent = own.getpid()
+    assert.same({ "exit", 0 }, { helper.child(function()
+      assert.equal(parent, own.getppid())
+    end) })
+  end)
+
+  it("tells how many processors there are", function()
+    local n = own.processors()
+    assert.equal("integer", math.type(n))
+    assert.is_true(n >= 1)
+    local pipe <close> = assert(io.popen "nproc")
+    assert.equal(pipe:read "n", n)
+  end)
+
+  it("sets the name of the process", function()
+    prints("a name\n123456789012345\n\n", [[
+      for _, name in ipairs { "a name", "1234567890123456", "" } do
+        assert(own.setname(name))
+        print(io.open("/proc/self/comm"):read())
+      end
+    ]])
+    for _, bad in ipairs { {}, true, 7, print, "x\0y" } do
+      assert.error_matches(function()
+        own.setname(bad)
+      end, "bad argument #1 to 'setname' %(")
+    end
+    assert.error_matches(function()
+      own.setname()
+    end, "got no value")
+  end)
+end)
+
+describe("posix ignore", function()
+  it("lets a signal do nothing, but when it is watched", function()
+    prints("USR1\nUSR1\nend\n", [[
+      local base <close> = libevent.event_base()
+      local function raise()
+        posix.raise(10)
+        base:loop "nowait"
+      end
+      assert(own.ignore "USR1")
+      raise()
+      local signal = base:signal("USR1", function(_, name)
+        print(name)
+      end)
+      for _ = 1, 2 do
+        assert(signal:add())
+        raise()
+        signal:del()
+        raise()
+      end
+      signal:close()
+      raise()
+      print "end"
+    ]])
+  end)
+
+  it("goes on in a forked child", function()
+    prints("end\n", [[
+      local base <close> = libevent.event_base()
+      assert(own.ignore "USR1")
+      assert(base:signal("USR1", print):add())
+      local pid = posix.fork()
+      posix.raise(10)
+      if pid == 0 then
+        os.exit(7)
+      end
+      assert(select(2, posix.wait(pid)) == 7)
+      print "end"
+    ]])
+  end)
+
+  it("is nothing for programs that a base starts", function()
+    prints("signal\tHUP\tfalse\n", [[
+      assert(own.ignore "HUP")
+      libevent.run(function()
+        local process = assert(libevent.base():process {
+          "sh", "-c", "kill -HUP $$" })
+        print(process:wait())
+      end)
+    ]])
+  end)
+
+  it("cannot be while a signal is watched", helper.loop(function(base)
+    local signal <close> = base:signal("USR2", print)
+    assert(signal:add())
+    assert.same({ nil, "ignore: Device or resource busy",
+      libevent.errno.EBUSY }, { own.ignore "USR2" })
+  end))
+
+  it("cannot be for each signal", function()
+    for _, name in ipairs { "KILL", "STOP" } do
+      assert.same({ nil, "ignore: Invalid argument", libevent.errno.EINVAL },
+        { own.ignore(name) })
+    end
+  end)
+
+  it("refuses bad arguments", function()
+    local function ignore(_, ...)
+      return own.ignore(...)
+    end
+    helper.badargs(ignore, nil, "signal")
+  end)
+end)
+
+describe("posix reap", function()
+  it("reaps orphans, and nothing that is known", function()
+    prints("exit\t3\nexit\t4\nwaitpid: No child processes\n", [[
+      posix.subreaper()
+      libevent.run(function()
+        local base = libevent.base()
+        local r, w = posix.pipe()
+        local process = assert(base:process({ "sh", "-c",
+          "for i in 1 2 3 4 5; do sleep 60 & echo $!; done; exit 3" },
+          { fds = { [1] = w } }))
+        print(process:wait())
+        for pid in posix.read(r):gmatch "%d+" do
+          posix.kill(tonumber(pid), 9)
+        end
+        process = assert(base:process { "sh", "-c", "exit 4" })
+        local known, total = { [process:pid()] = true }, 0
+        repeat
+          local n, blocked = own.reap(known)
+          total = total + n
+          assert(type(blocked) == "boolean")
+          libevent.sleep(0.001)
+        until total == 5
+        print(process:wait())
+      end)
+      print((select(2, pcall(posix.wait, -1)):gsub("^.-: waitpid", "waitpid")))
+    ]])
+  end)
+
+  it("is blocked by one that is known, until that is reaped", function()
+    prints("0\ttrue\nexit\t7\n0\tfalse\n", [[
+      local base <close> = libevent.event_base()
+      local process = assert(base:process { "sh", "-c", "exit 7" })
+      local known = { [process:pid()] = false }
+      local n, blocked
+      repeat
+        n, blocked = own.reap(known)
+      until blocked
+      print(n, blocked)
+      base:loop()
+      print(process:status())
+      print(own.reap(known))
+    ]])
+  end)
+
+  it("leaves those alone that run", function()
+    prints("0\tfalse\nsignal\tKILL\tfalse\n", [[
+      libevent.run(function()
+        local process = assert(libevent.base():process { "sleep", "60" })
+        print(own.reap {})
+        assert(process:kill "KILL")
+        print(process:wait())
+      end)
+    ]])
+  end)
+
+  it("refuses bad arguments", function()
+    local function reap(_, ...)
+      return own.reap(...)
+    end
+    helper.badargs(reap, nil, "table")
+  end)
+end)
