@@ -23,6 +23,7 @@ name: `code == libevent.errno.ECONNREFUSED`.
 #include "types/event.h"
 #include "types/event_base.h"
 #include "types/evutil.h"
+#include "types/notify.h"
 #include "types/posix.h"
 #include "types/signal.h"
 #include "types/socket.h"
@@ -105,6 +106,7 @@ static const luaL_Reg functions[] = {
   { "set_log_callback", l_event_set_log_callback },
   { "track", l_track },
   { "ignore_sigpipe", l_ignore_sigpipe },
+  { "notify", l_notify },
   { NULL, NULL },
 };
 

@@ -6,12 +6,14 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -69,6 +71,27 @@ static int l_datagram(lua_State *L) {
   int family = lua_toboolean(L, 1) ? AF_INET6 : AF_INET;
   lua_pushinteger(
       L, checked(L, socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket"));
+  return 1;
+}
+
+/* A unix socket of datagrams, bound to a path, or to what comes after "@". */
+static int l_receiver(lua_State *L) {
+  size_t length;
+  const char *name = luaL_checklstring(L, 1, &length);
+  struct sockaddr_un at = { .sun_family = AF_UNIX };
+  luaL_argcheck(L, length <= sizeof at.sun_path, 1, "too long");
+  memcpy(at.sun_path, name, length);
+  if (name[0] == '@')
+    at.sun_path[0] = '\0';
+  int fd =
+      checked(L, socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
+              "socket");
+  if (bind(fd, (const struct sockaddr *)&at,
+           (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)) != 0) {
+    close(fd);
+    return luaL_error(L, "bind: %s", strerror(errno));
+  }
+  lua_pushinteger(L, fd);
   return 1;
 }
 
@@ -266,33 +289,20 @@ static int l_terminal(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-  { "pipe", l_pipe },
-  { "socketpair", l_socketpair },
-  { "open", l_open },
-  { "close", l_close },
-  { "dup", l_dup },
-  { "write", l_write },
-  { "read", l_read },
-  { "descriptors", l_descriptors },
-  { "nofile", l_nofile },
-  { "getpid", l_getpid },
-  { "setenv", l_setenv },
-  { "kill", l_kill },
-  { "raise", l_raise },
-  { "fork", l_fork },
-  { "wait", l_wait },
-  { "exit", l_exit },
-  { "spin", l_spin },
-  { "connect", l_connect },
-  { "datagram", l_datagram },
-  { "reset", l_reset },
-  { "shutdown", l_shutdown },
-  { "urgent", l_urgent },
-  { "rss", l_rss },
-  { "alarm", l_alarm },
-  { "terminal", l_terminal },
-  { "subreaper", l_subreaper },
-  { NULL, NULL },
+  { "pipe", l_pipe },         { "socketpair", l_socketpair },
+  { "open", l_open },         { "close", l_close },
+  { "dup", l_dup },           { "write", l_write },
+  { "read", l_read },         { "descriptors", l_descriptors },
+  { "nofile", l_nofile },     { "getpid", l_getpid },
+  { "setenv", l_setenv },     { "kill", l_kill },
+  { "raise", l_raise },       { "fork", l_fork },
+  { "wait", l_wait },         { "exit", l_exit },
+  { "spin", l_spin },         { "connect", l_connect },
+  { "datagram", l_datagram }, { "reset", l_reset },
+  { "shutdown", l_shutdown }, { "urgent", l_urgent },
+  { "rss", l_rss },           { "alarm", l_alarm },
+  { "terminal", l_terminal }, { "subreaper", l_subreaper },
+  { "receiver", l_receiver }, { NULL, NULL },
 };
 
 __attribute__((visibility("default"))) int luaopen_spec_posix(lua_State *L);
