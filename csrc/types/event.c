@@ -17,41 +17,10 @@ Made by @{event_base:event}.
 #include "kernel/result.h"
 #include "kernel/task.h"
 
-typedef struct lev_eventobject {
-  lev_object head;
-  struct event event;
-  lev_task *waiter; /* in event:wait; or NULL */
-  short happened;   /* for that */
-  bool calls;       /* there is a callback */
-  bool borrowed;    /* it is pending only for who waits */
-} lev_eventobject;
-
 enum {
   LEV_UV_FILE = 3, /* keeps an io file whose descriptor is watched */
-  LEV_IO = EV_READ | EV_WRITE | EV_CLOSED,
-  /* event_pending as flags: asked after each callback, a call is dear. */
-  LEV_PENDING =
-      EVLIST_INSERTED | EVLIST_TIMEOUT | EVLIST_ACTIVE | EVLIST_ACTIVE_LATER
+  LEV_IO = EV_READ | EV_WRITE | EV_CLOSED
 };
-
-static bool pending_event(const lev_object *self) {
-  const lev_eventobject *e = (const lev_eventobject *)self;
-  return (e->event.ev_evcallback.evcb_flags & LEV_PENDING) != 0;
-}
-
-/* Resumes the task that waits; or, where there is neither a task nor a
- * callback, makes the event idle. One that persists stays pending after a wait:
- * a task that waits again finds it there. The object may be gone afterwards. */
-static void wake(lev_eventobject *self, short what) {
-  lua_State *L = self->head.base->state->main;
-  if (self->waiter == NULL)
-    event_del(&self->event);
-  if (!pending_event(&self->head) && lua_checkstack(L, LUA_MINSTACK))
-    lev_unpin(L, &self->head); /* the coroutine that waits holds it */
-  self->happened = what;
-  if (self->waiter != NULL)
-    lev_task_resume(self->waiter, LEV_HAPPENED);
-}
 
 static void on_event(evutil_socket_t fd, short what, void *arg) {
   lev_eventobject *self = arg;
@@ -59,7 +28,7 @@ static void on_event(evutil_socket_t fd, short what, void *arg) {
   if (self->calls && self->waiter == NULL && !self->borrowed)
     lev_callwhat(&self->head, LEV_UV_CALLBACK, what);
   else
-    wake(self, what);
+    lev_event_wake(self, what);
 }
 
 /* libevent's tables grow with the number of a descriptor, its debug mode aborts
@@ -126,8 +95,8 @@ static int l_event_new(lua_State *L) {
 }
 
 /* Ends a method that may have made the event idle. */
-static int done(lua_State *L, lev_eventobject *self, int status,
-                const char *what) {
+int lev_event_done(lua_State *L, lev_eventobject *self, int status,
+                   const char *what) {
   int code = errno;
   lev_unpinidle(L, &self->head);
   errno = code;
@@ -154,65 +123,7 @@ static int l_event_add(lua_State *L) {
   lev_pin(L, &self->head, 1);
   self->borrowed = false;
   errno = 0;
-  return done(L, self, event_add(&self->event, timeout), "event_add");
-}
-
-static int waitk(lua_State *L, int status, lua_KContext ctx) {
-  const lev_eventobject *self = lua_touserdata(L, 1);
-  (void)status, (void)ctx;
-  lev_outcome outcome = lev_task_woken(L, self->head.base);
-  if (outcome == LEV_TIMEDOUT)
-    return lev_because(L, "timed out", ETIMEDOUT);
-  if (outcome == LEV_CLOSED)
-    return lev_because(L, "closed", ECANCELED);
-  int what = self->happened;
-  lua_rawgeti(L, lua_upvalueindex(1),
-              1 + ((what & (EV_TIMEOUT | EV_READ | EV_WRITE)) |
-                   (what & EV_CLOSED ? 8 : 0)));
-  return 1;
-}
-
-static void left(lev_task *task) {
-  lev_eventobject *self = (lev_eventobject *)task->object;
-  lua_State *L = self->head.base->state->main;
-  if (!self->calls || self->borrowed)
-    event_del(&self->event);
-  if (lua_checkstack(L, LUA_MINSTACK))
-    lev_unpinidle(L, &self->head);
-}
-
-static const lev_waitkind waiting = {
-  .what = "wait",
-  .k = waitk,
-  .left = left,
-};
-
-/***
-Waits until the event happens, which it is added for if it is not. Only a task
-can. While one waits the callback is not called.
-@function event:wait
-@param timeout? number Seconds.
-@return string? what Letters, as the callback gets them; nil if it was closed,
-or the time is over.
-@return string? message `"closed"` or `"timed out"`, or why it cannot be added.
-@return integer? code `ECANCELED`, `ETIMEDOUT` or another errno value.
-*/
-static int l_event_wait(lua_State *L) {
-  lev_eventobject *self = lev_self(L, &lev_event);
-  double timeout = lua_gettop(L) > 1 ? lev_opttimeout(L, 2) : -1;
-  lev_task *task = lev_task_checkat(L, self->head.base);
-  if (self->waiter != NULL && lev_task_waits(self->waiter))
-    return lev_task_busy(L, self->waiter, "event");
-  lev_task_prepare(L, task, &waiting, timeout);
-  if (self->head.slot == 0)
-    lev_pin(L, &self->head, 1);
-  errno = 0;
-  if (!pending_event(&self->head)) {
-    self->borrowed = true;
-    if (event_add(&self->event, NULL) != 0)
-      return done(L, self, -1, "wait");
-  }
-  return lev_task_yield(L, task, &waiting, &self->waiter, &self->head);
+  return lev_event_done(L, self, event_add(&self->event, timeout), "event_add");
 }
 
 /***
@@ -225,7 +136,7 @@ Makes the event idle; no effect if it is. Wraps `event_del`.
 static int l_event_del(lua_State *L) {
   lev_eventobject *self = lev_self(L, &lev_event);
   errno = 0;
-  return done(L, self, event_del(&self->event), "event_del");
+  return lev_event_done(L, self, event_del(&self->event), "event_del");
 }
 
 /***
@@ -238,7 +149,8 @@ Removes the timeout and leaves the rest as it is. Wraps `event_remove_timer`.
 static int l_event_remove_timer(lua_State *L) {
   lev_eventobject *self = lev_self(L, &lev_event);
   errno = 0;
-  return done(L, self, event_remove_timer(&self->event), "event_remove_timer");
+  return lev_event_done(L, self, event_remove_timer(&self->event),
+                        "event_remove_timer");
 }
 
 /***
@@ -364,7 +276,7 @@ static int fd_event(const lev_object *self) {
 
 static void describe_event(lua_State *L, const lev_object *self) {
   const lev_eventobject *e = (const lev_eventobject *)self;
-  const char *state = pending_event(self) ? " pending" : " idle";
+  const char *state = lev_event_pending(self) ? " pending" : " idle";
   lua_pushfstring(L, "fd %d ", event_get_fd(&e->event));
   lev_pushmask(L, event_get_events(&e->event));
   lua_pushstring(L, state);
@@ -372,7 +284,7 @@ static void describe_event(lua_State *L, const lev_object *self) {
 
 static const luaL_Reg methods[] = {
   { "add", l_event_add },
-  { "wait", l_event_wait },
+  { "wait", lev_event_wait },
   { "del", l_event_del },
   { "remove_timer", l_event_remove_timer },
   { "pending", l_event_pending },
@@ -405,7 +317,7 @@ const lev_type lev_event = {
   .strings = strings,
   .constructors = constructors,
   .free = free_event,
-  .pending = pending_event,
+  .pending = lev_event_pending,
   .describe = describe_event,
   .fd = fd_event,
   .borrows = true,

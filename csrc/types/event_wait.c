@@ -1,0 +1,118 @@
+/* Tasks that wait for an event. */
+
+#include <errno.h>
+#include <poll.h>
+
+#include "kernel/convert.h"
+#include "kernel/pin.h"
+#include "kernel/result.h"
+#include "types/event.h"
+
+/* Resumes the task that waits; or, where there is neither a task nor a
+ * callback, makes the event idle. One that persists stays pending after a wait:
+ * a task that waits again finds it there. The object may be gone afterwards. */
+void lev_event_wake(lev_eventobject *self, short what) {
+  lua_State *L = self->head.base->state->main;
+  if (self->waiter == NULL)
+    event_del(&self->event);
+  if (!lev_event_pending(&self->head) && lua_checkstack(L, LUA_MINSTACK))
+    lev_unpin(L, &self->head); /* the coroutine that waits holds it */
+  self->happened = what;
+  if (self->waiter != NULL)
+    lev_task_resume(self->waiter, LEV_HAPPENED);
+}
+
+static int waitk(lua_State *L, int status, lua_KContext ctx) {
+  const lev_eventobject *self = lua_touserdata(L, 1);
+  (void)status, (void)ctx;
+  lev_outcome outcome = lev_task_woken(L, self->head.base);
+  if (outcome == LEV_TIMEDOUT)
+    return lev_because(L, "timed out", ETIMEDOUT);
+  if (outcome == LEV_CLOSED)
+    return lev_because(L, "closed", ECANCELED);
+  int what = self->happened;
+  lua_rawgeti(L, lua_upvalueindex(1),
+              1 + ((what & (EV_TIMEOUT | EV_READ | EV_WRITE)) |
+                   (what & EV_CLOSED ? 8 : 0)));
+  return 1;
+}
+
+static void left(lev_task *task) {
+  lev_eventobject *self = (lev_eventobject *)task->object;
+  lua_State *L = self->head.base->state->main;
+  if (!self->calls || self->borrowed)
+    event_del(&self->event);
+  if (lua_checkstack(L, LUA_MINSTACK))
+    lev_unpinidle(L, &self->head);
+}
+
+/* What of the letters has happened already, whatever libevent knows of it. */
+static short look(const struct event *event) {
+  short what = 0, wanted = event_get_events(event);
+  struct pollfd p = { .fd = event_get_fd(event) };
+  if (wanted & EV_READ)
+    p.events |= POLLIN;
+  if (wanted & EV_WRITE)
+    p.events |= POLLOUT;
+#ifdef POLLRDHUP
+  if (wanted & EV_CLOSED)
+    p.events |= POLLRDHUP;
+#endif
+  if (p.fd < 0 || wanted & EV_ET || poll(&p, 1, 0) <= 0)
+    return 0;
+  if (p.revents & (POLLIN | POLLHUP | POLLERR))
+    what |= EV_READ;
+  if (p.revents & (POLLOUT | POLLHUP | POLLERR))
+    what |= EV_WRITE;
+#ifdef POLLRDHUP
+  if (p.revents & POLLRDHUP)
+    what |= EV_CLOSED;
+#endif
+  return what & wanted;
+}
+
+/* The time is over: what is ready in the same turn comes first. */
+static bool late(lev_task *task) {
+  lev_eventobject *self = (lev_eventobject *)task->object;
+  short what = !self->calls || self->borrowed ? look(&self->event) : 0;
+  if (what == 0)
+    return false;
+  self->happened = what;
+  left(task);
+  return true;
+}
+
+static const lev_waitkind waiting = {
+  .what = "wait",
+  .k = waitk,
+  .left = left,
+  .late = late,
+};
+
+/***
+Waits until the event happens, which it is added for if it is not. Only a task
+can. While one waits the callback is not called.
+@function event:wait
+@param timeout? number Seconds.
+@return string? what Letters, as the callback gets them; nil if it was closed,
+or the time is over.
+@return string? message `"closed"` or `"timed out"`, or why it cannot be added.
+@return integer? code `ECANCELED`, `ETIMEDOUT` or another errno value.
+*/
+int lev_event_wait(lua_State *L) {
+  lev_eventobject *self = lev_self(L, &lev_event);
+  double timeout = lua_gettop(L) > 1 ? lev_opttimeout(L, 2) : -1;
+  lev_task *task = lev_task_checkat(L, self->head.base);
+  if (self->waiter != NULL && lev_task_waits(self->waiter))
+    return lev_task_busy(L, self->waiter, "event");
+  lev_task_prepare(L, task, &waiting, timeout);
+  if (self->head.slot == 0)
+    lev_pin(L, &self->head, 1);
+  errno = 0;
+  if (!lev_event_pending(&self->head)) {
+    self->borrowed = true;
+    if (event_add(&self->event, NULL) != 0)
+      return lev_event_done(L, self, -1, "wait");
+  }
+  return lev_task_yield(L, task, &waiting, &self->waiter, &self->head);
+}
