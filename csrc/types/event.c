@@ -284,7 +284,7 @@ static void describe_event(lua_State *L, const lev_object *self) {
 
 static const luaL_Reg methods[] = {
   { "add", l_event_add },
-  { "wait", lev_event_wait },
+  { "wait", l_event_wait },
   { "del", l_event_del },
   { "remove_timer", l_event_remove_timer },
   { "pending", l_event_pending },

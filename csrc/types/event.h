@@ -44,6 +44,6 @@ int lev_event_done(lua_State *L, lev_eventobject *self, int status,
  * makes the event idle. The object may be gone afterwards. [-0, +0, -] */
 void lev_event_wake(lev_eventobject *self, short what);
 
-int lev_event_wait(lua_State *L);
+int l_event_wait(lua_State *L);
 
 #endif

@@ -99,7 +99,7 @@ or the time is over.
 @return string? message `"closed"` or `"timed out"`, or why it cannot be added.
 @return integer? code `ECANCELED`, `ETIMEDOUT` or another errno value.
 */
-int lev_event_wait(lua_State *L) {
+int l_event_wait(lua_State *L) {
   lev_eventobject *self = lev_self(L, &lev_event);
   double timeout = lua_gettop(L) > 1 ? lev_opttimeout(L, 2) : -1;
   lev_task *task = lev_task_checkat(L, self->head.base);

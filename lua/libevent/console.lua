@@ -140,13 +140,12 @@ end
 
 --- The path of the socket that a name stands for.
 local function path_of(name)
-  local path = folder.path()
-  local ok, message, code = folder.make(path)
+  local ok, message, code = folder.make(folder.path())
   if not ok then
     return nil, "console: " .. message, code
   end
   folder.sweep()
-  return ("%s/%s.%d.sock"):format(path, name, core.posix.getpid())
+  return folder.socket(name, core.posix.getpid())
 end
 
 --- A listener that only this user may connect to.

@@ -16,6 +16,7 @@ end
 --- The modules that a field stands for, and the functions of one.
 local modules = {
   process = "libevent.process",
+  service = "libevent.service",
   log = "libevent.log",
   version = "libevent.version",
 }
@@ -37,6 +38,7 @@ local functions = {
   serve = "libevent.server",
   signal = "libevent.signal",
   spawn = "libevent.task",
+  supervisor = "libevent.supervisor",
   tasks = "libevent.task",
   traceback = "libevent.task",
   udp = "libevent.udp",

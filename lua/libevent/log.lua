@@ -292,6 +292,11 @@ function log.output(sink)
   return before
 end
 
+-- A line as it would be written to standard error.
+function log.render(record)
+  return line_of(stderr, record)
+end
+
 --- Sets how lines look. In the beginning it is what the environment variable
 -- `LIBEVENT_LOG_FORMAT` says, or `"auto"`: `"text"` on a terminal and `"json"`
 -- elsewhere. Text is colored on terminals, unless the environment variable

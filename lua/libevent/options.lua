@@ -9,6 +9,9 @@ local kinds = {
   any = function()
     return true
   end,
+  ["function"] = function(value)
+    return type(value) == "function"
+  end,
   table = function(value)
     return type(value) == "table"
   end,
@@ -27,6 +30,7 @@ local kinds = {
 }
 
 local expectations = {
+  ["function"] = "function expected",
   table = "table expected",
   boolean = "boolean expected",
   string = "string expected",

@@ -63,6 +63,14 @@ function folder.make(path)
   return folder.check(path)
 end
 
+--- Returns the path of the socket of a process that is called so.
+---@param name string
+---@param pid integer
+---@return string path
+function folder.socket(name, pid)
+  return ("%s/%s.%d.sock"):format(folder.path(), name, pid)
+end
+
 --- Returns the sockets in the folder, those of dead processes too.
 ---@return table[]? sockets Each with `name`, `pid` and `path`, in that order.
 ---@return string? message Why the folder cannot be trusted.

@@ -3,11 +3,12 @@
 --
 -- From outside: `H` the greeting, first of all; `I` a line of input; `X` stops
 -- the input that runs; `C` a text to complete; `S` asks what `evrun ps` shows,
--- `T` what `evrun top` shows; `?` whether the loop is alive.
+-- `T` what `evrun top` shows; `M` has the monitor of a service do something;
+-- `?` whether the loop is alive.
 --
 -- From the process: `H` its greeting; `O` output; `P` it is ready for a line,
--- and whether that continues an input; `C`, `S`, `T` answers, each a packed
--- value; `!` it is alive; `E` it is over, and why.
+-- and whether that continues an input; `C`, `S`, `T`, `M` answers, each a
+-- packed value; `!` it is alive; `E` it is over, and why.
 
 local protocol = {}
 

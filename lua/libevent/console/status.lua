@@ -5,6 +5,14 @@ local task = require "libevent.task"
 
 local status = {}
 
+--- Connections to those who look after the process.
+local apart = 0
+
+-- Does not count some connections among those of the program.
+function status.set_apart(n)
+  apart = apart + n
+end
+
 --- Tasks that are looked at, and places that are told.
 local looked_at, told = 20000, 40
 
@@ -16,7 +24,8 @@ local function connections(base, own)
   for _, n in pairs(numbers) do
     all = all + n
   end
-  return (numbers.stream or 0) + (numbers.bufferevent or 0) - own, all
+  return (numbers.stream or 0) + (numbers.bufferevent or 0) - own - apart,
+    all
 end
 
 --- The script, as it was started.
@@ -87,6 +96,8 @@ function status.sample(console)
   sample.lua = collectgarbage "count" * 1024
   sample.resident = resident()
   sample.places, sample.places_in_all = places(tasks)
+  sample.service = console.controls
+    and console.controls { verb = "status" } or nil
   return sample
 end
 

@@ -128,6 +128,16 @@ function answers.T(self)
   self:send("T", protocol.pack(status.sample(self.console)))
 end
 
+-- The monitor of a service is to do something; that may take its time.
+function answers.M(self, text)
+  local ok, message = nil, "this is no monitor of a service"
+  local controls = self.console.controls
+  if controls then
+    ok, message = controls(protocol.unpack(text))
+  end
+  self:send("M", protocol.pack { ok = ok, message = message })
+end
+
 local function answer(self, request)
   answers[request:sub(1, 1)](self, request:sub(2))
 end

@@ -1,39 +1,79 @@
---- What attach, ps and top share: their command line, and how they run.
+--- What the commands of evrun share: their command line, and how they run.
 
 local core = require "libevent.core"
 local task = require "libevent.task"
 
 local look = {}
 
+local function as_seconds(text, least)
+  local seconds = tonumber(text)
+  return seconds and seconds >= least and seconds <= 1e6 and seconds or nil
+end
+
+--- How the text behind an option is understood, and what it should be.
+local values = {
+  seconds = { "seconds", function(text)
+    return as_seconds(text, 1e-9)
+  end },
+  span = { "seconds, or 0", function(text)
+    return as_seconds(text, 0)
+  end },
+  count = { "a number from 1 on", function(text)
+    local n = math.tointeger(tonumber(text))
+    return n and n >= 1 and n or nil
+  end },
+  text = { "an argument", function(text)
+    return text
+  end },
+}
+values.list = values.text
+
+--- Takes the argument of an option; returns how many arguments it was with it,
+-- or nil and what is wrong.
+local function take(got, kind, name, text, following)
+  local key, n = name:match "%w+", text and 1 or 2
+  text = text or following or ""
+  local what, read = table.unpack(values[kind])
+  local value = text ~= "" and read(text) or nil
+  if value == nil then
+    return nil, ("'%s' needs %s, not '%s'"):format(name, what, text)
+  elseif kind == "list" then
+    got[key] = got[key] or {}
+    table.insert(got[key], value)
+  else
+    got[key] = value
+  end
+  return n
+end
+
 --- Reads a command line of options and words.
 ---@param args string[]
----@param kinds table<string,string> By option: "flag" or "seconds".
+---@param kinds table<string,string> By option: "flag", "seconds" above 0,
+-- "span" from 0 on, "count", "text", or "list" of what is given several times.
+---@param stops? boolean Whether the first word ends the options.
 ---@return table? got Options by their names without dashes, and words.
 ---@return string? message What is wrong.
-function look.read(args, kinds)
+function look.read(args, kinds, stops)
   local got, i = {}, 1
   while args[i] do
-    local name, value = args[i]:match "^(%-%-?%w+)=(.*)$"
+    local name, text = args[i]:match "^(%-%-?%w+)=(.*)$"
     name = name or args[i]
-    local kind = kinds[name]
-    if kind == "flag" then
+    local n, message = 1, nil
+    if stops and (name == "--" or not name:find "^%-.") then
+      return table.move(args, name == "--" and i + 1 or i, #args, 1, got)
+    elseif kinds[name] == "flag" then
       got[name:match "%w+"] = true
-    elseif kind == "seconds" then
-      if not value then
-        i = i + 1
-        value = args[i]
-      end
-      local seconds = tonumber(value)
-      if not seconds or not (seconds > 0 and seconds <= 1e6) then
-        return nil, ("'%s' needs seconds, not '%s'"):format(name, value or "")
-      end
-      got[name:match "%w+"] = seconds
+    elseif kinds[name] then
+      n, message = take(got, kinds[name], name, text, args[i + 1])
     elseif name:find "^%-." then
-      return nil, ("unrecognized option '%s'"):format(name)
+      n, message = nil, ("unrecognized option '%s'"):format(name)
     else
       got[#got + 1] = args[i]
     end
-    i = i + 1
+    if not n then
+      return nil, message
+    end
+    i = i + n
   end
   return got
 end

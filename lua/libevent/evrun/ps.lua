@@ -1,5 +1,6 @@
 --- `evrun ps`: the processes that one can look into.
 
+local encode = require "libevent.evrun.json".encode
 local find = require "libevent.console.find"
 local folder = require "libevent.console.folder"
 local look = require "libevent.evrun.look"
@@ -38,31 +39,15 @@ local function rows(timeout)
   return all
 end
 
-local function quote(text)
-  if not utf8.len(text) then
-    text = text:gsub("[\128-\255]", "?")
-  end
-  return '"' .. text:gsub('[%c"\\]', function(char)
-    return ("\\u%04x"):format(char:byte())
-  end) .. '"'
-end
-
 local function json(all)
   local objects = {}
   for i, row in ipairs(all) do
-    local members = {}
+    objects[i] = { answers = row.answers }
     for _, name in ipairs(fields) do
-      local value = row[name]
-      if value ~= nil then
-        members[#members + 1] = ("%s: %s"):format(quote(name),
-          type(value) == "number" and ("%.10g"):format(value)
-            or quote(tostring(value)))
-      end
+      objects[i][name] = row[name]
     end
-    members[#members + 1] = '"answers": ' .. tostring(row.answers)
-    objects[i] = "{" .. table.concat(members, ", ") .. "}"
   end
-  return "[" .. table.concat(objects, ",\n ") .. "]\n"
+  return encode(objects, ",\n ") .. "\n"
 end
 
 local function text(all)

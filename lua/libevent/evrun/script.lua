@@ -4,11 +4,8 @@
 local core = require "libevent.core"
 local log = require "libevent.log"
 local describe = require "libevent.log.format".tostring
-local server = require "libevent.server"
+local service = require "libevent.service"
 local task = require "libevent.task"
-
---- Seconds that connections get to end when a signal comes.
-local patience = 10
 
 --- Logs an error that is nobody's, and closes the connection that it was in.
 local function complain(err, traceback, object)
@@ -21,38 +18,6 @@ local function complain(err, traceback, object)
   if kind:find "^libevent.stream" or kind:find "^libevent.bufferevent" then
     object:close()
   end
-end
-
---- Ends the loop when a signal comes: servers accept no more, and their
--- connections get some time; a second signal ends it at once. Returns what it
--- watches Ctrl-C with.
-local function end_on_signals(base, seconds)
-  local ending = false
-  local function stop(_, name)
-    if ending then
-      log.warn("ends at once", { signal = name })
-      base:loopbreak()
-      return
-    end
-    ending = true
-    log.info("ends when its connections have", { signal = name,
-      seconds = seconds })
-    base:task(function()
-      local n = server.drain(base, seconds)
-      if n > 0 then
-        log.warn("connections were cut", { n = n })
-      end
-      base:loopbreak()
-    end):name "drain"
-  end
-  local signals = {}
-  for i, name in ipairs { "TERM", "INT" } do
-    signals[i] = base:signal(name, stop)
-    signals[i]:background()
-    assert(signals[i]:add())
-  end
-  signals[2]:interrupts()
-  return signals[2]
 end
 
 --- Runs what is typed, while Ctrl-C is for that alone; the end of a terminal's
@@ -101,6 +66,18 @@ local function steps(got)
   return list
 end
 
+--- Lets others look into a worker of a monitor, by its name and number.
+local function open_console()
+  local number, name = service.worker()
+  if number then
+    local ok, message = require "libevent.console".listen(
+      ("%s-%d"):format(name, number))
+    if not ok then
+      log.warn("nobody can look inside", { error = message })
+    end
+  end
+end
+
 local function fail(message)
   io.stderr:write("evrun: ", message, "\n")
   return 1
@@ -119,14 +96,16 @@ return function(got, interactive, version)
   end
   local base <close> = assert(core.event_base())
   base:on_error(complain)
-  local ctrl_c = end_on_signals(base, got.drain or patience)
   local ok, err = pcall(task.run, base, function()
+    local ctrl_c = service.start { drain = got.drain,
+      on_ready = open_console }
     if got.console then
       assert(require "libevent.console".listen(got.console))
     end
     for _, step in ipairs(list) do
       step()
     end
+    service.ready()
     if interactive then
       converse(base, ctrl_c, version)
     end

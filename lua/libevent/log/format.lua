@@ -237,6 +237,11 @@ function json_value(value, inside)
   return is_json and text or '"' .. escape_json(text) .. '"'
 end
 
+--- Returns the JSON of a value that is no table.
+function format.scalar(value)
+  return json_value(value, true)
+end
+
 --- Puts a text in quotes where it would not be seen to be one word.
 local function quoted(text)
   if find(text, "^[0-9A-Za-z_.:/@+-]+$") then

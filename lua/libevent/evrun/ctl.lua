@@ -1,0 +1,119 @@
+--- `evrun ctl`: tells the monitor of a service what to do.
+
+local encode = require "libevent.evrun.json".encode
+local find = require "libevent.console.find"
+local look = require "libevent.evrun.look"
+local protocol = require "libevent.console.protocol"
+
+local usage = [[
+usage: evrun ctl [options] name|pid|path command
+Controls a service that evrun serve runs.
+  status         what its workers do
+  reload         replaces all workers by new ones, which have new code
+  restart n      replaces one worker
+  scale n        changes how many there are
+  stop           ends the service when its connections have ended
+  --json         for status: as a JSON object
+  --now          for stop: at once
+  --timeout secs how long to wait for an answer of status; 5 by default
+  --help         show this list
+]]
+
+local patience = 5
+
+--- What a command takes besides.
+local numbered = { status = false, reload = false, stop = false,
+  restart = true, scale = true }
+
+local function bytes(n)
+  return n and ("%.1f MiB"):format(n / 1024 ^ 2) or "-"
+end
+
+--- What a worker does, and when it will be started again if it is not there.
+local function state_of(worker)
+  local text = worker.state
+  if worker.next_attempt then
+    text = ("%s (%.1f s)"):format(text, worker.next_attempt)
+  elseif worker.leaving > 0 then
+    text = ("%s (+%d)"):format(text, worker.leaving)
+  end
+  return text
+end
+
+--- Returns the state of a service as lines.
+---@param status table As @{supervisor:status} returns it.
+---@return string text
+local function show(status)
+  local rows = { { "WORKER", "STATE", "PID", "AGE", "DEATHS", "CONNECTIONS",
+    "LUA", "ADDRESSES", "LAST DEATH" } }
+  for i, each in ipairs(status.workers) do
+    local counters = each.counters or {}
+    rows[i + 1] = {
+      tostring(each.worker), state_of(each), each.pid and tostring(each.pid)
+        or "-", each.age and look.age(each.age) or "-", tostring(each.deaths),
+      counters.connections and ("%d"):format(counters.connections) or "-",
+      bytes(counters.lua), table.concat(each.addresses, " "),
+      look.plain(each.last_death or "-"),
+    }
+  end
+  return ("%s (process %d)  %s  up %s  reloads %d\n%s"):format(
+    look.plain(status.name or "?"), status.pid, status.state,
+    look.age(status.age), status.reloads,
+    look.columns(rows, { true, false, true, true, true, true, true }))
+end
+
+local function ask(word, request, as_json, timeout)
+  local remote <close>, message = find.connect(word, timeout)
+  if not remote then
+    return nil, message
+  end
+  remote.timeout = request.verb == "status" and timeout or nil
+  local answer
+  answer, message = remote:request("M", protocol.pack(request))
+  if not answer then
+    return nil, message
+  elseif not answer.ok then
+    return nil, answer.message
+  elseif request.verb == "status" then
+    io.write(as_json and encode(answer.ok, ",\n ") .. "\n" or show(answer.ok))
+  end
+  return true
+end
+
+--- What the words of the command line ask for; nil and what is wrong.
+local function read(got)
+  local name, verb, n = table.unpack(got)
+  if not name then
+    return nil, "which service? (see evrun ps)"
+  elseif numbered[verb] == nil then
+    return nil, verb and ("there is no command '%s'"):format(verb)
+      or "what is it to do?"
+  elseif #got > (numbered[verb] and 3 or 2) then
+    return nil, ("nothing expected, but '%s'"):format(got[#got])
+  end
+  local number = math.tointeger(tonumber(n))
+  if numbered[verb] and not (number and number > 0) then
+    return nil, ("'%s' needs a number from 1 on"):format(verb)
+  end
+  return { verb = verb, n = number, now = got.now }
+end
+
+local ctl = { show = show }
+
+return setmetatable(ctl, { __call = function(_, args)
+  local got, message = look.read(args, { ["--json"] = "flag",
+    ["--now"] = "flag", ["--timeout"] = "seconds", ["--help"] = "flag",
+    ["-h"] = "flag" })
+  if got and (got.help or got.h) then
+    io.write(usage)
+    return 0
+  end
+  local request
+  if got then
+    request, message = read(got)
+  end
+  if not request then
+    return look.fail(message .. "\n" .. usage)
+  end
+  return look.run(ask, got[1], request, got.json, got.timeout or patience)
+end })

@@ -1,0 +1,53 @@
+--- How a service ends: servers accept no more, and their connections get some
+-- time.
+
+local log = require "libevent.log"
+local server = require "libevent.server"
+
+local ending = {}
+
+--- Lets the loop of a base end when TERM or INT comes; a second signal ends it
+-- at once. An INT stops Lua code that never returns.
+---@param base libevent.event_base
+---@param seconds number What connections get to end.
+---@param on_begin fun() Called when the end begins.
+---@return fun(reason: table) stop Does what a first signal does; takes fields
+-- for the log.
+---@return libevent.signal interrupt The one that watches INT.
+function ending.on_signals(base, seconds, on_begin)
+  local is_ending = false
+  local function stop(reason)
+    if is_ending then
+      return
+    end
+    is_ending = true
+    reason.seconds = seconds
+    log.info("ends when its connections have", reason)
+    on_begin()
+    base:task(function()
+      local n = server.drain(base, seconds)
+      if n > 0 then
+        log.warn("connections were cut", { n = n })
+      end
+      base:loopbreak()
+    end):name "drain"
+  end
+  local function came(_, name)
+    if is_ending then
+      log.warn("ends at once", { signal = name })
+      base:loopbreak()
+    else
+      stop { signal = name }
+    end
+  end
+  local interrupt
+  for _, name in ipairs { "TERM", "INT" } do
+    interrupt = base:signal(name, came)
+    interrupt:background()
+    assert(interrupt:add())
+  end
+  interrupt:interrupts()
+  return stop, interrupt
+end
+
+return ending

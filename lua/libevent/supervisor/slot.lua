@@ -1,0 +1,299 @@
+--- The place of one worker: there is always one in it, whatever happens to the
+-- one before.
+
+local backoff = require "libevent.supervisor.backoff"
+local core = require "libevent.core"
+local log = require "libevent.log"
+local worker = require "libevent.supervisor.worker"
+
+local slot = {}
+
+--- Made by `slot.new`.
+---
+--- `worker` is the one that serves, `starting` one that does not yet, and
+--- `leaving` those that end in their own time.
+---@class libevent.supervisor.slot
+local Slot = {}
+Slot.__index = Slot
+
+local function tell(self)
+  if not self.changed:is_closed() then
+    self.changed:broadcast()
+  end
+end
+
+--- Fields of a log line that tells of a death.
+local function fields_of(death)
+  local fields = {}
+  for name, value in pairs(death) do
+    fields[name] = value
+  end
+  for name, value in pairs(death.counters or {}) do
+    fields[name] = value
+  end
+  fields.counters, fields.how, fields.what = nil, nil, nil
+  fields.stderr = death.stderr ~= "" and death.stderr or nil
+  return fields
+end
+
+--- A worker has ended that should not have: the next one may have to wait.
+local function give_up(self, one)
+  local delay = self.resume_at - self.base:now()
+  self.deaths = self.deaths + 1
+  if not one.replaces or one.ready_at then
+    delay, self.is_looping = self.backoff:died(one.ended_at, one:served())
+    self.resume_at = one.ended_at + delay
+  end
+  one.delay = worker.rounded(math.max(0, delay))
+end
+
+--- Frees the place of one that serves no more.
+local function changed(self, one)
+  if one.state == "ended" then
+    self.leaving[one] = nil
+    if not one.dismissed then
+      give_up(self, one)
+    end
+  elseif one.state == "draining" and not one.dismissed then
+    self.leaving[one] = true -- by itself
+  else
+    return tell(self)
+  end
+  if self.worker == one then
+    self.worker = nil
+  end
+  tell(self)
+end
+
+--- Tells of a death, when the last words are known.
+local function bury(self, one)
+  if one.dismissed then
+    return
+  end
+  local was_looping, death = self.told_loop, one:death()
+  death.delay, death.crash_loop = one.delay, self.is_looping
+  self.last_death, self.told_loop = death, self.is_looping
+  log.error("a worker died", fields_of(death))
+  if self.is_looping and not was_looping then
+    log.error("a worker is in a crash loop", { worker = self.number,
+      next_attempt = one.delay })
+  end
+  self.supervisor:call("on_death", death)
+end
+
+--- Starts a worker and waits until it serves; one that does not is ended.
+---@return libevent.supervisor.worker? worker
+---@return string? why
+local function launch(self, replaces)
+  local supervisor = self.supervisor
+  local list, names = supervisor.sockets:of(self.number)
+  local ok, one, message = core.pcall(worker.start, self.base, self.number,
+    supervisor.how, list, names, self.told)
+  if not ok or not one then
+    message = ok and message or tostring(one)
+    self.cannot_start = true
+    self.resume_at = self.base:now() + self.backoff:died(self.base:now())
+    log.error("a worker cannot be started", { worker = self.number,
+      error = message })
+    return nil, message
+  end
+  supervisor.living, self.cannot_start = supervisor.living + 1, false
+  self.starting, one.replaces = one, replaces
+  tell(self)
+  if not one:wait_ready(supervisor.how.start)
+      and not (one.state == "draining" and one:wait(supervisor.how.drain)) then
+    one:finish()
+  end
+  self.starting = nil
+  if one.state == "ready" then
+    self.is_looping, self.told_loop = false, false
+    return one
+  end
+  return nil, one:why()
+end
+
+--- Lets a worker end in its own time.
+local function retire(self, one)
+  self.leaving[one] = true
+  self.base:task(one.drain, one, self.supervisor.how.drain):name "drain"
+end
+
+--- Sees to it that there is a worker, until none is wanted.
+local function keep(self)
+  while self.wanted do
+    local left = self.resume_at - self.base:now()
+    if self.worker or self.replacing then
+      self.changed:wait()
+    elseif left > 0 then
+      self.changed:wait(left)
+    else
+      self.worker, self.why = launch(self, false)
+      self.attempts = self.attempts + 1
+      if self.worker then
+        self.supervisor:call("on_ready", self:status())
+      end
+      tell(self)
+    end
+  end
+end
+
+--- Makes a place; nobody is in it yet.
+---@param supervisor libevent.supervisor
+---@param number integer
+---@return libevent.supervisor.slot
+function slot.new(supervisor, number)
+  local self = setmetatable({
+    supervisor = supervisor, base = supervisor.base, number = number,
+    backoff = backoff.new(supervisor.how), leaving = {}, wanted = true,
+    changed = supervisor.base:condition "change of a worker",
+    deaths = 0, attempts = 0, resume_at = 0, is_looping = false,
+    replacing = false,
+  }, Slot)
+  self.told = {
+    on_change = function(one)
+      changed(self, one)
+    end,
+    on_end = function(one)
+      bury(self, one)
+      supervisor:left(one)
+    end,
+  }
+  self.base:task(keep, self):name(("keeper of worker %d"):format(number))
+  return self
+end
+
+--- Waits until somebody serves or has failed to. Only a task can.
+---@param attempts integer Failures that do not count.
+---@param seconds? number
+---@return boolean? ok
+---@return string? why
+function Slot:wait_ready(attempts, seconds)
+  local deadline = seconds and self.base:now() + seconds
+  while self.wanted and not self.worker and self.attempts <= attempts do
+    local left = deadline and deadline - self.base:now()
+    if left and left <= 0 then
+      return nil, "timed out"
+    end
+    self.changed:wait(left)
+  end
+  if self.worker then
+    return true
+  end
+  return nil, self.why or "it is not wanted any more"
+end
+
+--- Starts it again at once where nobody serves.
+local function hurry(self)
+  local attempts = self.attempts
+  self.backoff:reset()
+  self.resume_at = 0
+  if self.starting then
+    attempts = attempts + 1
+    self.starting:kill()
+  end
+  tell(self)
+  return self:wait_ready(attempts)
+end
+
+--- Puts a new worker in the place of the one that serves, which ends in its own
+-- time when the new one serves. If that does not come to serve, the old one
+-- stays. Only a task can.
+---@return boolean? ok
+---@return string? why
+function Slot:replace()
+  if self.replacing then
+    return nil, "it is being replaced already"
+  elseif not self.worker then
+    return hurry(self)
+  end
+  self.replacing = true
+  local one, why = launch(self, true)
+  self.replacing = false
+  if one then
+    local old = self.worker
+    self.worker = one
+    if old then
+      retire(self, old)
+    end
+    self.supervisor:call("on_ready", self:status())
+  end
+  tell(self)
+  return one ~= nil or nil, why
+end
+
+-- All that live.
+function Slot:living()
+  local list = { self.worker }
+  list[#list + 1] = self.starting
+  for one in pairs(self.leaving) do
+    list[#list + 1] = one
+  end
+  return list
+end
+
+--- Lets all end in their own time, and starts no more. Only a task can.
+---@param seconds number
+---@return integer killed How many were killed since they did not.
+function Slot:stop(seconds)
+  local tasks, killed = {}, 0
+  self.wanted = false
+  for i, one in ipairs(self:living()) do
+    tasks[i] = self.base:task(one.drain, one, seconds)
+  end
+  tell(self)
+  for _, task in ipairs(tasks) do
+    killed = killed + (task:wait() and 0 or 1)
+  end
+  return killed
+end
+
+--- Kills all, and starts no more.
+function Slot:kill()
+  self.wanted = false
+  for _, one in ipairs(self:living()) do
+    one:kill()
+  end
+  tell(self)
+end
+
+--- Whether nobody lives.
+function Slot:is_empty()
+  return #self:living() == 0
+end
+
+local function state_of(self)
+  if self.worker then
+    return self.worker.state
+  elseif self.is_looping then
+    return "crash-loop"
+  elseif self.starting then
+    return "starting"
+  end
+  return self.wanted and "waiting" or "stopped"
+end
+
+--- Returns what there is to know.
+---@return table status
+function Slot:status()
+  local one, leaving = self.worker or self.starting, 0
+  for _ in pairs(self.leaving) do
+    leaving = leaving + 1
+  end
+  local status = {
+    worker = self.number, state = state_of(self), deaths = self.deaths,
+    leaving = leaving, addresses = self.supervisor.sockets:names(self.number),
+    last_death = self.last_death and self.last_death.cause or nil,
+  }
+  if one then
+    status.pid = one.pid
+    status.age = worker.rounded(self.base:now() - one.started)
+    status.counters, status.status = one.counters, one.status
+  end
+  if not one and self.wanted then
+    status.next_attempt = worker.rounded(math.max(0,
+      self.resume_at - self.base:now()))
+  end
+  return status
+end
+
+return slot

@@ -1,0 +1,297 @@
+--- One worker process: how it is started, what it tells, and how it ends.
+
+local core = require "libevent.core"
+local log = require "libevent.log"
+local process = require "libevent.process"
+local tail = require "libevent.supervisor.tail"
+
+local worker = {}
+
+--- Seconds between the steps by which a hung worker is ended, that one may take
+-- longer to end than its connections may, and that its last words may take.
+local step, grace, last_words = 0.25, 1, 0.05
+
+--- Seconds as one reads them.
+function worker.rounded(seconds)
+  return seconds * 1000 // 1 / 1000
+end
+
+--- Made by `worker.start`.
+---
+--- Its `state` is "starting", "ready", "draining", "hung" or "ended".
+---@class libevent.supervisor.worker
+local Worker = {}
+Worker.__index = Worker
+
+local function change(self, state)
+  self.state = state
+  self.changed:broadcast()
+  self.on_change(self)
+end
+
+--- What the assignments of a worker mean; see sd_notify(3).
+local words = {
+  READY = function(self)
+    if self.state == "starting" then
+      self.ready_at = self.base:now()
+      change(self, "ready")
+    end
+  end,
+  STATUS = function(self, text)
+    self.status = text ~= "" and text or nil
+  end,
+  STOPPING = function(self)
+    if self.state == "starting" or self.state == "ready" then
+      change(self, "draining")
+    end
+  end,
+  X_COUNTERS = function(self, text)
+    local counters = {}
+    for name, value in text:gmatch "([%w_]+)=(%S+)" do
+      counters[name] = tonumber(value)
+    end
+    self.counters = counters
+  end,
+}
+
+--- Reads what the worker tells. Everything is a sign of life.
+local function listen(self)
+  for line in self.channel:lines() do
+    local name, value = line:match "^([%w_]+)=(.*)$"
+    self.heard = self.base:now()
+    if words[name] then
+      words[name](self, value)
+    end
+  end
+end
+
+local function relay(self)
+  local data = self.program.stderr:read()
+  while data do
+    self.tail:add(data)
+    data = self.program.stderr:read()
+  end
+  self.tail:finish()
+end
+
+--- Ends one that hangs: first it is asked where, and once more, since that is
+-- told in another way if a C function does not return. Only a task can.
+function Worker:finish()
+  for _, signal in ipairs { "ABRT", "ABRT", "KILL" } do
+    if self.state ~= "ended" then
+      self.program:kill(signal)
+      self:wait(step)
+    end
+  end
+  self:wait()
+end
+
+--- Looks whether there was a sign of life in time.
+local function watch(self, timer)
+  local left = self.heard + self.how.heartbeat - self.base:now()
+  if self.state == "starting" then
+    left = self.how.heartbeat
+  end
+  if left > 0 then
+    timer:add(left)
+  elseif self.state ~= "hung" and self.state ~= "ended" then
+    self.hung = true
+    change(self, "hung")
+    log.warn("a worker hangs", { worker = self.number, pid = self.pid,
+      seconds = self.how.heartbeat })
+    self.base:task(self.finish, self):name "end of a hung worker"
+  end
+end
+
+--- Waits for the end, and notes how it was.
+local function await(self)
+  self.how_ended, self.what, self.core = self.program:wait()
+  self.ended_at = self.base:now()
+  self.pulse:close()
+  change(self, "ended")
+  self.relaying:wait(last_words)
+  self.program:close()
+  self.channel:close "now"
+  self.on_end(self)
+end
+
+--- The descriptors a worker gets, and its environment.
+local function prepare(self, how, sockets, names, theirs)
+  local fds = {}
+  for i, socket in ipairs(sockets) do
+    fds[2 + i] = socket
+  end
+  fds[3 + #sockets] = theirs
+  local environment = {
+    EVRUN_CHANNEL = ("%d"):format(3 + #sockets),
+    EVRUN_NAME = how.name or false,
+    EVRUN_WORKER = ("%d"):format(self.number),
+    LISTEN_FDNAMES = names,
+    LISTEN_FDS = ("%d"):format(#sockets),
+    NOTIFY_SOCKET = false,
+    WATCHDOG_PID = false,
+    WATCHDOG_USEC = how.heartbeat > 0
+      and ("%d"):format(how.heartbeat * 1e6 // 1) or false,
+  }
+  for name, value in pairs(how.setenv or {}) do
+    environment[name] = value
+  end
+  return fds, environment
+end
+
+--- Starts the program.
+local function launch(self, how, sockets, names)
+  local mine, theirs, code = core.socketpair(true)
+  if not mine then
+    return nil, theirs, code
+  end
+  local fds, environment = prepare(self, how, sockets, names, theirs)
+  local given = table.move(how.command, 1, #how.command, 1, {
+    stdin = "null", stderr = "stream", fds = fds, setenv = environment,
+    listen_pid = true, group = true, limits = how.limits,
+    directory = how.directory,
+  })
+  local program, message
+  program, message, code = process.start(given)
+  theirs:close()
+  if not program then
+    mine:close()
+    return nil, message, code
+  end
+  self.program, self.channel = program, self.base:stream(mine)
+  self.pid = program:pid()
+  return true
+end
+
+--- Starts a worker.
+---@param base libevent.event_base
+---@param number integer
+---@param how table The plan of the supervisor.
+---@param sockets libevent.object[] What it inherits.
+---@param names string What that is called.
+---@param told table Functions that take the worker: `on_change`, of its state,
+-- and `on_end`, when its last words are known.
+---@return libevent.supervisor.worker? worker
+---@return string? message
+---@return integer? code
+function worker.start(base, number, how, sockets, names, told)
+  local self = setmetatable({
+    base = base, number = number, how = how, state = "starting",
+    on_change = told.on_change, on_end = told.on_end,
+    changed = base:condition "change of a worker",
+    started = base:now(), heard = base:now(),
+    tail = tail.new(number, how.write),
+  }, Worker)
+  local ok, message, code = launch(self, how, sockets, names)
+  if not ok then
+    return nil, message, code
+  end
+  self.pulse = base:timer(function(timer)
+    watch(self, timer)
+  end)
+  if how.heartbeat > 0 then
+    self.pulse:add(how.heartbeat)
+  end
+  base:task(listen, self):name "channel of a worker"
+  self.relaying = base:task(relay, self)
+  self.relaying:name "output of a worker"
+  base:task(await, self):name "end of a worker"
+  return self
+end
+
+--- Waits until it serves. Only a task can.
+---@param seconds number
+---@return boolean? ok nil if it has ended or hangs, or the time is over.
+function Worker:wait_ready(seconds)
+  local deadline = self.base:now() + seconds
+  while self.state == "starting" do
+    local left = deadline - self.base:now()
+    if left <= 0 or not self.changed:wait(left) then
+      break
+    end
+  end
+  self.late = self.state == "starting"
+  return self.state == "ready" or nil
+end
+
+--- Waits until it has ended. Only a task can.
+---@param seconds? number
+---@return boolean? ok
+function Worker:wait(seconds)
+  local deadline = seconds and self.base:now() + seconds
+  while self.state ~= "ended" do
+    local left = deadline and deadline - self.base:now()
+    if left and left <= 0 or not self.changed:wait(left) then
+      break
+    end
+  end
+  return self.state == "ended" or nil
+end
+
+--- Lets it end in its own time, and kills it if it does not. Only a task can.
+---@param seconds number What its connections get.
+---@return boolean ok Whether it has ended by itself.
+function Worker:drain(seconds)
+  self.dismissed = true
+  if self.state == "starting" or self.state == "ready" then
+    change(self, "draining")
+  end
+  self.program:kill "TERM"
+  if self:wait(seconds + grace) then
+    return true
+  end
+  log.warn("a worker did not end in time", { worker = self.number,
+    pid = self.pid, seconds = seconds + grace })
+  self:kill()
+  self:wait()
+  return false
+end
+
+--- Kills it.
+function Worker:kill()
+  self.dismissed = true
+  self.program:kill "KILL"
+end
+
+--- Returns seconds since it serves; nil if it never did.
+function Worker:served()
+  return self.ready_at and (self.ended_at or self.base:now()) - self.ready_at
+end
+
+--- Says how it has ended.
+---@return string cause
+function Worker:cause()
+  local how
+  if self.how_ended == "signal" then
+    how = "signal " .. self.what .. (self.core and ", core dumped" or "")
+  else
+    how = ("exit status %s"):format(self.what)
+  end
+  if self.hung then
+    return ("no sign of life for %g s, %s"):format(self.how.heartbeat, how)
+  elseif self.late then
+    return ("not ready within %g s, %s"):format(self.how.start, how)
+  end
+  return how
+end
+
+--- Says why it does not serve, with its last words.
+---@return string why
+function Worker:why()
+  local said = self.tail:text()
+  return self:cause() .. (said ~= "" and ": " .. said or "")
+end
+
+--- Returns what there is to tell of its death.
+---@return table death
+function Worker:death()
+  return {
+    worker = self.number, pid = self.pid, cause = self:cause(),
+    how = self.how_ended, what = self.what, core = self.core or false,
+    hung = self.hung or false, was_ready = self.ready_at ~= nil,
+    lived = worker.rounded(self.ended_at - self.started),
+    stderr = self.tail:text(), counters = self.counters, status = self.status,
+  }
+end
+
+return worker

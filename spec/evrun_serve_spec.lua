@@ -1,0 +1,334 @@
+-- evrun serve and ctl, as a user types them.
+
+local helper = require "spec.helper"
+local libevent = require "libevent"
+local posix = require "spec.posix"
+local services = require "spec.services"
+
+local run, app = helper.run, services.app
+local ask, range, start = services.ask, services.range, services.start
+
+--- Whether there is a process of that number.
+local function lives(pid)
+  return libevent.posix.lstat(("/proc/%d"):format(pid)) ~= nil
+end
+
+describe("evrun serve", function()
+  it("gives each worker an address of its own", run(function()
+    local listen, first = range(3)
+    local service <close> = start(app, "--listen " .. listen)
+    local status = service:ready()
+    assert.same({ "app", "running", service.pid, 3 }, { status.name,
+      status.state, status.pid, #status.workers })
+    for i, each in ipairs(status.workers) do
+      local address = ("127.0.0.1:%d"):format(first + i - 1)
+      assert.same({ "ready", { address } }, { each.state, each.addresses })
+      assert.equal(tostring(i), (ask(address, "number")))
+      assert.equal(tostring(each.pid), (ask(address, "pid")))
+    end
+    service:stop()
+    assert.is_nil((ask(("127.0.0.1:%d"):format(first), "number")))
+  end))
+
+  it("lets workers share addresses, of every kind", run(function()
+    for _, options in ipairs { "", "--reuseport " } do
+      local service <close> = start(app, options .. "--workers 3 "
+        .. "--listen 127.0.0.1:0 --listen=unix:/tmp/evrun-spec-$$.sock "
+        .. "--mode 0600")
+      local seen, addresses = {}, service:ready().workers[1].addresses
+      if options ~= "" then -- one each
+        addresses[1] = service:ask "status".workers[2].addresses[1]
+      end
+      local path = addresses[2]:match "^unix:(.*)"
+      assert.equal("0600", libevent.posix.lstat(path).mode)
+      for _, address in ipairs(addresses) do
+        seen[assert(ask(address, "number"))] = true
+      end
+      assert.is_not_nil(next(seen))
+      service:stop()
+      assert.is_nil((libevent.posix.lstat(path)))
+    end
+  end))
+
+  it("puts another worker in the place of one that dies", run(function()
+    local service <close> = start(app, "--workers 2 --listen 127.0.0.1:0")
+    local address = service:ready().workers[1].addresses[1]
+    for cause, kill in pairs {
+      ["signal SEGV"] = function(pid) posix.kill(pid, 11) end,
+      ["signal KILL"] = function(pid) posix.kill(pid, 9) end,
+    } do
+      local pid = tonumber((ask(address, "pid")))
+      kill(pid)
+      assert.equal(tostring(pid), (service:await('"cause":"' .. cause
+        .. '","core":false.*"pid":(%d+)')))
+      assert.is_not_equal(tostring(pid), (assert(ask(address, "pid"))))
+    end
+    ask(address, "exit")
+    service:await '"cause":"exit status 3"'
+    local deaths = 0
+    for _, each in ipairs(service:ask "status".workers) do
+      deaths = deaths + each.deaths
+    end
+    assert.equal(3, deaths)
+    service:stop()
+  end))
+
+  it("ends a worker that hangs, which tells where", run(function()
+    local service <close> = start(app, "--workers 1 --listen 127.0.0.1:0 "
+      .. "--heartbeat 0.3")
+    local address = service:ready().workers[1].addresses[1]
+    assert.is_nil((ask(address, "hang")))
+    service:await "a worker hangs"
+    local death = service:await '"message":"a worker died"(.*)'
+    assert.matches('"cause":"no sign of life for 0.3 s, signal ABRT"', death)
+    assert.matches('"hung":true', death)
+    assert.matches("app.lua:7: in ", death)
+    assert.equal("x", (ask(address, "x")))
+    service:stop()
+  end))
+
+  it("replaces a worker that was stopped", run(function()
+    local service <close> = start(app, "--workers 1 --listen 127.0.0.1:0 "
+      .. "--heartbeat 0.3")
+    local worker = service:ready().workers[1]
+    posix.kill(worker.pid, 19)
+    assert.equal("x", (ask(worker.addresses[1], "x")))
+    service:await "no sign of life for 0.3 s, signal KILL"
+    assert.is_false(lives(worker.pid))
+    service:stop()
+  end))
+
+  it("replaces all workers on HUP, by new code", run(function()
+    local service <close> = start(app, "--workers 3 --listen 127.0.0.1:0")
+    local before = service:ready()
+    local address = before.workers[1].addresses[1]
+    service:rewrite(app .. "does.x = function() return 'new code' end")
+    service.program:kill "HUP"
+    service:await '"reloaded"'
+    assert.equal("new code", (ask(address, "x")))
+    local after = service:ask "status"
+    assert.equal(1, after.reloads)
+    for i, each in ipairs(after.workers) do
+      assert.same({ "ready", 0 }, { each.state, each.deaths })
+      assert.not_equal(before.workers[i].pid, each.pid)
+    end
+    service:stop()
+  end))
+
+  it("keeps the old workers where new code does not start", run(function()
+    local service <close> = start(app, "--workers 2 --listen 127.0.0.1:0")
+    local before = service:ready()
+    service:rewrite "error 'what is wrong with it'"
+    local ok, message = service:ask "reload"
+    assert.is_nil(ok)
+    assert.matches("^worker 1: exit status 1: .*what is wrong with it", message)
+    service:await "the reload has failed.*what is wrong with it"
+    local after = service:ask "status"
+    for i, each in ipairs(after.workers) do
+      assert.same({ "ready", before.workers[i].pid }, { each.state, each.pid })
+    end
+    service:rewrite "x x"
+    local output, code = service:evrun "ctl app reload"
+    assert.equal(1, code)
+    assert.matches("^evrun: worker 1: exit status 1: evrun: .*syntax error",
+      output)
+    assert.equal("x", (ask(after.workers[1].addresses[1], "x")))
+    service:stop()
+  end))
+
+  it("lets connections end on TERM", run(function()
+    local service <close> = start(app, "--workers 2 --listen 127.0.0.1:0")
+    local address = service:ready().workers[1].addresses[1]
+    local stream <close> = libevent.connect(address)
+    stream:write "sleep\n"
+    libevent.sleep(0.05)
+    service.program:kill "TERM"
+    service:await "the service ends"
+    assert.equal("slept", (stream:read "l"))
+    assert.same({ "exit", 0 }, { service:wait() })
+    service:check_gone()
+  end))
+
+  it("cuts connections at the deadline, and tells of that", run(function()
+    local service <close> = start(app
+      .. "does.long = function() libevent.sleep(1000) end",
+      "--workers 1 --listen 127.0.0.1:0 --drain 0.1")
+    local address = service:ready().workers[1].addresses[1]
+    local stream <close> = libevent.connect(address)
+    stream:write "long\n"
+    libevent.sleep(0.05)
+    service.program:kill "INT"
+    assert.is_nil((stream:read "l"))
+    assert.same({ "exit", 0 }, { service:wait() })
+    assert.matches("connections were cut", service:text())
+    service:check_gone()
+  end))
+
+  it("ends at once on QUIT, and on a second TERM", run(function()
+    for _, signals in ipairs { { "QUIT" }, { "TERM", "TERM" } } do
+      local service <close> = start(app
+        .. "does.long = function() libevent.sleep(1000) end",
+        "--workers 2 --listen 127.0.0.1:0")
+      local address = service:ready().workers[1].addresses[1]
+      local stream <close> = libevent.connect(address)
+      stream:write "long\n"
+      libevent.sleep(0.05)
+      for i, signal in ipairs(signals) do
+        service.program:kill(signal)
+        if i == 1 and #signals > 1 then
+          service:await "the service ends"
+        end
+      end
+      assert.same({ "exit", 0 }, { service:wait() })
+      service:check_gone()
+    end
+  end))
+
+  it("has more and fewer workers", run(function()
+    local service <close> = start(app, "--workers 2 --listen 127.0.0.1:0")
+    service:ready()
+    service.program:kill "TTIN"
+    service:until_worker(3, function(worker)
+      return worker.state == "ready"
+    end)
+    service.program:kill "TTOU"
+    service.program:kill "TTOU"
+    repeat
+      libevent.sleep(0.01)
+    until #service:ask "status".workers < 3
+    assert.is_true(service:ask("scale", 4))
+    service:until_worker(4, function(worker)
+      return worker.state == "ready"
+    end)
+    service:stop()
+  end))
+
+  it("has no more workers than addresses", run(function()
+    local listen = range(2)
+    local service <close> = start(app, "--listen " .. listen)
+    service:ready()
+    local message = listen .. " has no address for worker 3"
+    assert.same({ nil, message }, { service:ask("scale", 3) })
+    assert.is_true(service:ask("scale", 1))
+    assert.is_true(service:ask("scale", 2))
+    service:until_worker(2, function(worker)
+      return worker.state == "ready"
+    end)
+    service:stop()
+  end))
+
+  it("backs off where a worker does not start", run(function()
+    local service <close> = start("error 'no way'", "--workers 1 --listen "
+      .. "127.0.0.1:0")
+    service:await "a worker is in a crash loop"
+    local worker = service:ask "status".workers[1]
+    assert.same({ "crash-loop", 5, "exit status 1" }, { worker.state,
+      worker.deaths, worker.last_death })
+    assert.is_true(worker.next_attempt > 20)
+    assert.matches("no way", service:text())
+    local output, code = service:evrun "ctl app status"
+    assert.equal(0, code)
+    assert.matches("\n     1  crash%-loop %(%d+%.%d s%)  +%-  +%-  +5  ",
+      output)
+    service:rewrite(app)
+    assert.is_true(service:ask("restart", 1))
+    assert.equal("ready", service:ask "status".workers[1].state)
+    service:rewrite "error 'no way'"
+    posix.kill(service:ask "status".workers[1].pid, 9)
+    service:await "a worker is in a crash loop"
+    service:stop(1)
+  end))
+
+  it("ends a worker that is not ready in time", run(function()
+    local service <close> = start("while true do end", "--workers 1 --start 0.2"
+      .. " --listen 127.0.0.1:0")
+    local death = service:await '"message":"a worker died"(.*)'
+    assert.matches('"cause":"not ready within 0.2 s, signal ABRT"', death)
+    assert.matches("app.lua:1: in ", death)
+    service:stop(1)
+  end))
+
+  it("lets workers end when the monitor is gone", run(function()
+    local service <close> = start(app, "--workers 2 --listen 127.0.0.1:0")
+    local workers = service:ready().workers
+    local stream <close> = libevent.connect(workers[1].addresses[1])
+    stream:write "sleep\n"
+    libevent.sleep(0.05)
+    service.program:kill "KILL"
+    service:wait()
+    assert.equal("slept", (stream:read "l"))
+    for _, each in ipairs(workers) do
+      while lives(each.pid) do
+        libevent.sleep(0.01)
+      end
+    end
+  end))
+
+  it("is controlled by its name", run(function()
+    local service <close> = start(app, "--name the-app --workers 2 "
+      .. "--listen 127.0.0.1:0")
+    service:await "all workers serve"
+    local output, code = service:evrun "ctl the-app status"
+    assert.equal(0, code)
+    assert.matches("^the%-app %(process %d+%)  running  up 0s  reloads 0\n"
+      .. "WORKER  STATE  +PID  AGE  DEATHS  CONNECTIONS  LUA  ADDRESSES  +"
+      .. "LAST DEATH\n     1  ready  +%d+  +0s  +0 ", output)
+    assert.matches('^{"age": [%d.]+, "name": "the%-app", "pid": %d+, '
+      .. '"reloads": 0, "state": "running", "workers": %[{"addresses": %["127',
+      (service:evrun "ctl --json the-app status"))
+    for words, status in pairs {
+      ["ctl the-app reload"] = 0, ["ctl the-app restart 2"] = 0,
+      ["ctl the-app restart 9"] = 1, ["ctl the-app scale 3"] = 0,
+      ["ctl no-app status"] = 1, ["ctl the-app-1 status"] = 1,
+      ["ctl the-app"] = 1, ["ctl"] = 1, ["ctl the-app jump"] = 1,
+      ["ctl the-app scale x"] = 1, ["ctl the-app status 1"] = 1,
+    } do
+      output, code = service:evrun(words)
+      assert.equal(status, code, words .. ": " .. output)
+      assert.equal(status == 0, output == "", output)
+    end
+    assert.matches("%d  the%-app%-3  ", (service:evrun "ps"))
+    assert.same({ '3\t"the-app"\n', 0 }, { service:evrun("attach the-app-3",
+      "return require 'libevent'.service.worker()\n") })
+    assert.same({ "", 0 }, { service:evrun "ctl the-app stop" })
+    assert.same({ "exit", 0 }, { service:wait() })
+    service:check_gone()
+  end))
+
+  it("survives a storm of signals", run(function()
+    local service <close> = start(app, "--workers 2 --listen 127.0.0.1:0")
+    local worker = service:ready().workers[1]
+    for _ = 1, 2000 do
+      for _, signal in ipairs { 10, 12, 17 } do
+        posix.kill(service.pid, signal)
+        posix.kill(worker.pid, signal)
+      end
+    end
+    assert.equal("x", (ask(worker.addresses[1], "x")))
+    assert.equal(worker.pid, service:ask "status".workers[1].pid)
+    service:stop()
+  end))
+
+  it("refuses what makes no sense", run(function()
+    for options, message in pairs {
+      ["--workers 0"] = "'%-%-workers' needs a number from 1 on, not '0'\n",
+      ["--workers 3 --listen 127.0.0.1:9001-9002"] = "3 workers, but "
+        .. "127.0.0.1:9001%-9002 has 2 addresses",
+      ["--listen nowhere"] = "'%-%-listen': 'nowhere': ",
+      ["--limit x"] = "'%-%-limit' needs name=number, not 'x'",
+      ["--limit x=1"] = "option 'limits': unknown limit",
+      ["--name a/b"] = "'a/b' is no name",
+      ["--heartbeat -1"] = "'%-%-heartbeat' needs seconds, or 0, not '%-1'",
+      ["--no-such-thing"] = "unrecognized option '%-%-no%-such%-thing'",
+      ["--listen unix:/no/such/folder"] = "unix:/no/such/folder: ",
+    } do
+      local service <close> = start(app, options)
+      assert.same({ "exit", 1 }, { service:wait() })
+      libevent.sleep(0)
+      assert.matches("\nevrun: .*" .. message, "\n" .. service:text() .. "\n")
+    end
+    local service <close> = start("x x", "")
+    assert.same({ "exit", 1 }, { service:wait() })
+    assert.matches("^evrun: .*app.lua:1: syntax error", service:text())
+  end))
+end)

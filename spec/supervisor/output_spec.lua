@@ -1,0 +1,78 @@
+local helper = require "spec.helper"
+local libevent = require "libevent"
+local log = require "libevent.log"
+local output = require "libevent.supervisor.output"
+local posix = require "spec.posix"
+
+local run = helper.run
+
+--- A pipe, and the file of its end for writing.
+local function pipe()
+  local r, w = posix.pipe()
+  local file = assert(io.open("/proc/self/fd/" .. w, "w"))
+  file:setvbuf "no"
+  posix.close(w)
+  return r, file
+end
+
+describe("the output of a monitor", function()
+  it("goes to a pipe, in order", run(function(base)
+    local r, file = pipe()
+    local out = output.new(base, file)
+    for i = 1, 100 do
+      out:write(i .. "\n")
+    end
+    out:flush()
+    file:close()
+    local text = posix.read(r, 65536)
+    assert.matches("^1\n2\n3\n.*\n100\n$", text)
+    posix.close(r)
+  end))
+
+  it("never waits for who reads", run(function(base)
+    local r, file = pipe()
+    local out = output.new(base, file)
+    local line = ("x"):rep(99999) .. "\n"
+    for _ = 1, 20 do
+      out:write(line) -- far more than a pipe takes
+      libevent.sleep(0)
+    end
+    assert.is_true(out.dropped > 0)
+    out:flush()
+    assert.is_true(out.pumping)
+    local all = {}
+    while out.pumping or libevent.wait(r, "r", 0) do
+      if libevent.wait(r, "r", 0) then
+        all[#all + 1] = posix.read(r, 65536)
+      end
+      libevent.sleep(0)
+    end
+    file:close()
+    posix.close(r)
+    assert.matches("%(%d+ lines left out%)\n$", table.concat(all))
+  end))
+
+  it("goes to a file", run(function(base)
+    local name, _ <close> = helper.temporary ""
+    local file <close> = io.open(name, "w")
+    local out = output.new(base, file)
+    out:write "one\n"
+    out:flush()
+    file:flush()
+    assert.equal("one\n", io.open(name):read "a")
+  end))
+
+  it("has the lines of the log, for a while", run(function(base)
+    local name, _ <close> = helper.temporary ""
+    local file <close> = io.open(name, "w")
+    local out, before = output.new(base, file), log.output()
+    do
+      local _ <close> = out:capture_log()
+      log.warn("a line", { a = 1 })
+    end
+    assert.equal(before, log.output())
+    out:flush()
+    file:flush()
+    assert.matches("a line.*a.*1.*\n$", io.open(name):read "a")
+  end))
+end)
