@@ -107,6 +107,7 @@ static const luaL_Reg functions[] = {
   { "track", l_track },
   { "ignore_sigpipe", l_ignore_sigpipe },
   { "notify", l_notify },
+  { "traceback_on", l_traceback_on },
   { NULL, NULL },
 };
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "kernel/interrupt.h"
+#include "kernel/traceback.h"
 
 enum { LEV_LINES = 64, LEV_LINE = 256 };
 
@@ -94,6 +95,7 @@ static void on_child(void) {
       sigaction(number, &watched[number].before, NULL);
   }
   lev_interrupt_forget();
+  lev_traceback_forget();
   atomic_flag_clear(&ring.lock); /* its holder may be a thread left behind */
 }
 
@@ -140,11 +142,16 @@ void lev_signals_unwatch(int number) {
     watched[number].count--;
 }
 
+bool lev_signals_watched(int number) {
+  return watched[number].count > 0;
+}
+
 bool lev_signals_ignore(int number) {
   struct sigaction action = { .sa_handler = SIG_IGN }, before;
   sigemptyset(&action.sa_mask);
   errno = EBUSY;
-  if (watched[number].count > 0 || sigaction(number, &action, &before) != 0)
+  if (lev_signals_watched(number) || lev_traceback_has(number) ||
+      sigaction(number, &action, &before) != 0)
     return false;
   if (before.sa_handler == SIG_DFL)
     atomic_store(&ignored[number], true);

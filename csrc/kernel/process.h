@@ -28,6 +28,9 @@ void lev_signals_release(const lev_base *base);
 void lev_signals_watch(int number);
 void lev_signals_unwatch(int number);
 
+/* Whether it is watched. */
+bool lev_signals_watched(int number);
+
 /* Has a signal ignored that nobody watches; false with errno if that cannot
  * be. */
 bool lev_signals_ignore(int number);

@@ -3,6 +3,7 @@
 #include "kernel/deadline.h"
 #include "kernel/leak.h"
 #include "kernel/process.h"
+#include "kernel/traceback.h"
 
 static const char state_key = 0;
 static const char origins_key = 0;
@@ -66,6 +67,7 @@ static int l_closestate(lua_State *L) {
   lev_leak_rest(L, state);
   state->closed = true;
   lev_log_take(state, false);
+  lev_traceback_off(state);
   state->owned =
       lev_tryrealloc(L, state->owned, state->words * sizeof *state->owned, 0);
   state->words = 0;

@@ -1,6 +1,7 @@
 #include "kernel/task.h"
 
 #include "kernel/pin.h"
+#include "kernel/traceback.h"
 
 void lev_task_push(lua_State *L, const lev_task *task) {
   if (lev_slots_push(L, task->head.base)) {
@@ -201,6 +202,7 @@ static void run(const lev_frame *f, lev_task *task) {
     base->counts.callbacks++;
     task->state = LEV_RUNNING;
     state->running = task;
+    lev_traceback_resume(state, task->co);
     int status = lua_resume(task->co, f->L, nargs, &n);
     state->running = outer;
     bool waits = status == LUA_YIELD && task->state == LEV_WAITING && n == 0;

@@ -19,6 +19,7 @@ watched by one base at a time. Made by @{event_base:signal}.
 #include "kernel/pin.h"
 #include "kernel/process.h"
 #include "kernel/result.h"
+#include "kernel/traceback.h"
 
 typedef struct lev_signalobject {
   lev_object head;
@@ -158,7 +159,7 @@ signals. Wraps `evsignal_add`.
 @return boolean? ok
 @return string? message
 @return integer? code An errno value, `EINVAL` for a signal that cannot be
-caught.
+caught, `EBUSY` for that of @{libevent.traceback_on}.
 */
 static int l_evsignal_add(lua_State *L) {
   lev_signalobject *self = lev_self(L, &lev_signal);
@@ -166,6 +167,8 @@ static int l_evsignal_add(lua_State *L) {
   luaL_argcheck(L, lua_isnoneornil(L, 2), 2, "a signal takes no timeout");
   if (added(self))
     return lev_result(L, 1, "evsignal_add");
+  if (lev_traceback_has(event_get_signal(&self->event)))
+    return lev_failure(L, "evsignal_add", EBUSY);
   lev_pin(L, &self->head, 1);
   if (!lev_signals_claim(base)) {
     lev_unpin(L, &self->head);
@@ -282,6 +285,39 @@ static int l_signal_setcb(lua_State *L) {
   lev_self(L, &lev_signal);
   lev_setcallback(L, 1, LEV_UV_CALLBACK, 2);
   return 0;
+}
+
+/***
+Lets a signal write to standard error where the Lua code is that then runs, and
+after that do what it does by default: most signals, such as `"ABRT"`, end the
+process. That shows where a process hangs.
+
+The traceback is that of the task, and of coroutines in it, and is written as
+soon as Lua code goes on. If the signal comes again before that, the code is in
+a C function that does not return, such as `os.execute`, or the loop waits: then
+it says so, and writes the lines alone. Coroutines that C code other than Lua's
+`coroutine` has resumed are not found; only where that was called is told then.
+
+One Lua state of a process can have one such signal; a forked child begins
+without.
+@function libevent.traceback_on
+@param signal? string|integer As for @{event_base:signal}. It takes the place of
+the one before; none ends that.
+@return boolean? ok
+@return string? message
+@return integer? code An errno value: `EINVAL` for a signal that cannot be
+caught, `EBUSY` where it is watched, or another Lua state has one.
+*/
+int l_traceback_on(lua_State *L) {
+  lev_state *state = lev_getstate(L);
+  if (lua_isnoneornil(L, 1)) {
+    lev_traceback_off(state);
+    return lev_result(L, 1, "traceback_on");
+  }
+  int number = lev_signal_check(L, 1);
+  lev_signal_push(L, number);
+  bool ok = lev_traceback_on(state, number, lua_tostring(L, -1));
+  return lev_result(L, ok, "traceback_on");
 }
 
 static void free_signal(lua_State *L, lev_object *self) {

@@ -12,4 +12,6 @@ void lev_signal_push(lua_State *L, int number);
 /* Reads an argument that is the name or the number of a signal. [-0, +0, v] */
 int lev_signal_check(lua_State *L, int arg);
 
+int l_traceback_on(lua_State *L);
+
 #endif

@@ -133,6 +133,9 @@ local functions = {
     local name = pick { "lstat", "readdir", "readlink" }
     return libevent.posix[name](pick { "/", "spec/fuzz", values.any() })
   end,
+  function()
+    return libevent.traceback_on(pick { "URG", "KILL", {} })
+  end,
   function() return libevent.sleep(random() * 0.001) end,
   function() return libevent.timeout(random() * 0.001, body) end,
   function() return libevent.pcall(body) end,
