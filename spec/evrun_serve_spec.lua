@@ -82,7 +82,7 @@ describe("evrun serve", function()
     local death = service:await '"message":"a worker died"(.*)'
     assert.matches('"cause":"no sign of life for 0.3 s, signal ABRT"', death)
     assert.matches('"hung":true', death)
-    assert.matches("app.lua:7: in ", death)
+    assert.matches("app.lua:6: in ", death)
     assert.equal("x", (ask(address, "x")))
     service:stop()
   end))

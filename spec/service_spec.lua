@@ -125,6 +125,7 @@ describe("service", function()
         print(said())
         print(said())
         posix.kill(posix.getpid(), 15)
+        libevent.sleep(60)
       end)
       local last
       repeat

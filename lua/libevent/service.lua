@@ -160,7 +160,7 @@ function service.start(given)
     stop { reason = "the monitor has ended" }
   end)
   if watched then
-    if core.traceback_on then core.traceback_on "ABRT" end
+    core.traceback_on "ABRT"
     await_use()
   elseif message then
     log.warn("nobody can be told that this program lives", { error = message })

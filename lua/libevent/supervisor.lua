@@ -67,6 +67,18 @@ function Supervisor:is_hopeless()
   return true
 end
 
+--- Tells which workers do not serve since the last one did not come to.
+---@return integer[] numbers
+function Supervisor:failed()
+  local list = {}
+  for _, each in ipairs(self.slots) do
+    if each:has_failed() then
+      list[#list + 1] = each.number
+    end
+  end
+  return list
+end
+
 --- Tells what the workers do.
 ---@return table status `name`, `pid`, `state`: "running", "reloading" or
 -- "ending"; `age` in seconds, `reloads`, and `workers`: for each `worker`, its

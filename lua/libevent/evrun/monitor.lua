@@ -54,19 +54,9 @@ local function reload(self)
   return ok, message
 end
 
---- Whether some worker could not do its work to the end.
-local function has_failed(self)
-  for _, each in ipairs(self.service:status().workers) do
-    if each.state == "crash-loop" then
-      return true
-    end
-  end
-  return false
-end
-
 --- Ends the service, when its connections have ended.
 local function drain(self)
-  self.failed = has_failed(self)
+  self.failed = #self.service:failed() > 0
   tell "STOPPING=1"
   log.info("the service ends", { workers = #self.service.slots })
   local killed = self.service:drain()
@@ -78,7 +68,7 @@ end
 
 --- Ends it at once.
 local function kill(self)
-  self.failed = self.failed or has_failed(self)
+  self.failed = self.failed or #self.service:failed() > 0
   self.service:close()
   return true
 end

@@ -261,6 +261,13 @@ function Slot:is_empty()
   return #self:living() == 0
 end
 
+--- Tells whether nobody serves since the last one did not come to.
+---@return boolean failed
+function Slot:has_failed()
+  return not self.worker and self.last_death ~= nil
+    and not self.last_death.was_ready
+end
+
 local function state_of(self)
   if self.worker then
     return self.worker.state

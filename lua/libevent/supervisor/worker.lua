@@ -233,6 +233,9 @@ end
 ---@return boolean ok Whether it has ended by itself.
 function Worker:drain(seconds)
   self.dismissed = true
+  if self.state == "starting" then
+    seconds = 0
+  end
   if self.state == "starting" or self.state == "ready" then
     change(self, "draining")
   end
