@@ -176,6 +176,9 @@ build-specs: $(SPEC_MODULES) $(SPEC_HOSTS)
 fuzz: all build-specs ## random calls of everything that Lua can call
 	$(LUA) spec/fuzz/api.lua $(or $(SEEDS),1000)
 
+soak: all build-specs ## lets thousands of workers die: DEATHS=10000 RELOADS=100
+	$(LUA) spec/load/soak.lua $(or $(DEATHS),10000) $(or $(RELOADS),100)
+
 memory: all build-specs ## lets every single allocation fail in turn
 	$(BUILD)/spec/memory spec/host/memory.lua spec/host/echo.lua \
 	  spec/host/streams.lua spec/host/datagrams.lua spec/host/servers.lua
@@ -257,5 +260,5 @@ help: ## this list
 
 FORCE:
 .PHONY: all install uninstall env deps demo test specs build-specs build-bench stress sanitize \
-  fuzz memory coverage format format-check lint floors exports documented docs types check \
+  fuzz soak memory coverage format format-check lint floors exports documented docs types check \
   rock bench clean help FORCE

@@ -124,6 +124,15 @@ function Service:ready()
   return self:ask "status"
 end
 
+--- Waits until all serve, and older ones are gone.
+function Service:settle()
+  for i in ipairs(self:ask "status".workers) do
+    self:until_worker(i, function(worker)
+      return worker.state == "ready" and worker.leaving == 0
+    end)
+  end
+end
+
 --- Waits until something holds of the status of a worker.
 function Service:until_worker(number, holds)
   while true do

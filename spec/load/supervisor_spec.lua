@@ -1,0 +1,98 @@
+-- What `evrun serve` bears: workers that die in every way, and reloads, while
+-- clients go on.
+
+local helper = require "spec.helper"
+local libevent = require "libevent"
+local posix = require "spec.posix"
+local program = require "spec.program"
+local services = require "spec.services"
+local storm = require "spec.load.storm"
+
+local run = helper.run
+local share = helper.sanitized and 10 or 1
+
+describe("evrun serve #load", function()
+  before_each(function()
+    posix.alarm(200)
+  end)
+
+  after_each(function()
+    posix.alarm(0)
+  end)
+
+  it("bears 200 deaths", run(function()
+    posix.alarm(200)
+    local service <close> = services.start(services.app, "--listen "
+      .. services.range(10))
+    local result = storm.deaths(service, 200 // share)
+    service:stop()
+    assert.same({ unanswered = 0, untouched = true }, {
+      unanswered = result.unanswered, untouched = result.untouched })
+    assert.equal(200 // share, result.deaths)
+    assert.is_true(result.grown < 4096, result.grown .. " KiB more")
+  end))
+
+  for options, listen in pairs {
+    ["one port"] = function()
+      return "127.0.0.1:0 --workers 4"
+    end,
+    ["a port with reuseport"] = function()
+      return "127.0.0.1:0 --workers 4 --reuseport"
+    end,
+    ["ten ports"] = function()
+      return services.range(10)
+    end,
+  } do
+    it("reloads without a loss: " .. options, run(function()
+      posix.alarm(200)
+      posix.alarm(200)
+      local service <close> = services.start(services.app, "--listen "
+        .. listen())
+      local result = storm.reloads(service, 20 // share)
+      service:stop()
+      assert.same({ 0, 0, 0 }, { result.refused, result.failed, result.lost })
+      assert.is_true(result.served >= 20 // share)
+    end))
+  end
+
+  it("replaces what uses up its memory", run(function()
+    if helper.sanitized then
+      return -- which needs far more by itself
+    end
+    local service <close> = services.start([[
+      local libevent = require "libevent"
+      assert(libevent.serve(libevent.service.address(), function(stream)
+        for line in stream:lines() do
+          local hoard = {}
+          while line == "hoard" do
+            hoard[#hoard + 1] = ("x"):rep(1000000 + #hoard)
+          end
+          stream:write(line, "\n")
+        end
+      end))
+    ]], "--workers 1 --listen 127.0.0.1:0 --limit as=200M")
+    local worker = service:ready().workers[1]
+    for _ = 1, 3 do
+      services.ask(worker.addresses[1], "hoard")
+      assert.equal("x", (services.ask(worker.addresses[1], "x")))
+    end
+    service:stop()
+  end))
+
+  it("has no descriptor too many after all that", run(function()
+    local service <close> = services.start(services.app, "--listen "
+      .. services.range(3))
+    service:ready()
+    service:ask "reload"
+    service:settle()
+    local before = program.descriptors(service.pid)
+    for i = 1, 10 do
+      posix.kill(service:ask "status".workers[i % 3 + 1].pid, 9)
+      service:await "a worker died"
+      service:ask "reload"
+    end
+    service:settle()
+    assert.equal(before, program.descriptors(service.pid))
+    service:stop()
+  end))
+end)
