@@ -141,7 +141,7 @@ env: ## prints LUA_PATH and LUA_CPATH for this tree, for eval
 deps: ## installs what building and the checks need, by apt-get
 	@sh .ci/deps all
 
-demo: ## installs what is missing, builds, and runs the timer loop
+demo: ## installs what is missing, builds, and lets a worker die and come back
 	@sh .ci/deps run
 	@$(MAKE) --no-print-directory all
 	@eval "$$($(MAKE) --no-print-directory env)" && sh examples/demo.sh '$(LUA)'
@@ -241,7 +241,7 @@ rock: ## installs the rock into build/rock and runs examples with it
 	cd / && eval "$$(luarocks --lua-version $(LUA_VERSION) --tree '$(CURDIR)/build/rock' path)" && \
 	  $(LUA) '$(CURDIR)/examples/timer.lua' 3 0.01 && \
 	  echo 'libevent.sleep(0.01) print "slept"' | '$(CURDIR)/build/rock/bin/evrun' -l libevent - && \
-	  sh '$(CURDIR)/examples/demo.sh' '$(LUA)'
+	  EVRUN='$(CURDIR)/build/rock/bin/evrun' sh '$(CURDIR)/examples/demo.sh' '$(LUA)'
 
 bench: all build-bench $(BUILD)/spec/posix.so ## measures beside C libevent and others: BENCH=echo ROUNDS=5 SECS=0.7
 	@BUILD='$(BUILD)' ROUNDS='$(ROUNDS)' SECS='$(SECS)' $(LUA) bench/run.lua $(BENCH)

@@ -60,7 +60,7 @@ describe("evrun serve", function()
       local pid = tonumber((ask(address, "pid")))
       kill(pid)
       assert.equal(tostring(pid), (service:await('"cause":"' .. cause
-        .. '","core":false.*"pid":(%d+)')))
+        .. '".*"pid":(%d+)')))
       assert.is_not_equal(tostring(pid), (assert(ask(address, "pid"))))
     end
     ask(address, "exit")
@@ -294,6 +294,55 @@ describe("evrun serve", function()
     assert.same({ "exit", 0 }, { service:wait() })
     service:check_gone()
   end))
+
+  it("runs the service of the notes", run(function()
+    local file <close> = assert(io.open "examples/notes/service.lua")
+    local service <close> = start(file:read "a", "--listen " .. range(2))
+    local worker = service:ready().workers[2]
+    for _ = 1, 2 do
+      assert.equal("hello", (ask(worker.addresses[1], "hello")))
+      assert.equal("sub process!", (service.program.stdout:read "l"))
+      posix.kill(service:ask "status".workers[2].pid, 11)
+    end
+    service:stop()
+  end))
+
+  it("forwards signals, and reaps orphans as the first process",
+    run(function()
+      local service <close> = start([[
+        local libevent = require "libevent"
+        libevent.signal("USR1", function()
+          os.execute "(sleep 0.01; true) &" -- left to the first process
+          print "USR1"
+        end)
+        libevent.serve(libevent.service.address(), print)
+      ]], "--workers 2 --listen 127.0.0.1:0", "unshare -p -f --mount-proc true "
+        .. "2>/dev/null && exec unshare -p -f --mount-proc --kill-child")
+      service:await "all workers serve"
+      local first = io.open(("/proc/%d/task/%d/children"):format(service.pid,
+        service.pid)):read "n"
+      if not first then -- no namespaces here
+        return service:stop()
+      end
+      for _ = 1, 5 do
+        posix.kill(first, 10)
+        assert.equal("USR1", (service.program.stdout:read "l"))
+        assert.equal("USR1", (service.program.stdout:read "l"))
+      end
+      local function children()
+        local n = 0
+        for _ in io.open(("/proc/%d/task/%d/children"):format(first, first))
+          :read "a":gmatch "%d+" do
+          n = n + 1
+        end
+        return n
+      end
+      while children() > 2 do
+        libevent.sleep(0.01)
+      end
+      posix.kill(first, 15)
+      assert.same({ "exit", 0 }, { service:wait() }, service:text())
+    end))
 
   it("survives a storm of signals", run(function()
     local service <close> = start(app, "--workers 2 --listen 127.0.0.1:0")

@@ -96,6 +96,9 @@ return function(got, interactive, version)
   end
   local base <close> = assert(core.event_base())
   base:on_error(complain)
+  if service.worker() then -- what it prints is to be seen, file or not
+    io.stdout:setvbuf "line"
+  end
   local ok, err = pcall(task.run, base, function()
     local ctrl_c = service.start { drain = got.drain,
       on_ready = open_console }

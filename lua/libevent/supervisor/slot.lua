@@ -22,17 +22,18 @@ local function tell(self)
   end
 end
 
---- Fields of a log line that tells of a death.
+--- Fields of a log line that tells of a death: what is out of the ordinary.
 local function fields_of(death)
   local fields = {}
   for name, value in pairs(death) do
-    fields[name] = value
+    fields[name] = value or nil
   end
   for name, value in pairs(death.counters or {}) do
     fields[name] = value
   end
   fields.counters, fields.how, fields.what = nil, nil, nil
   fields.stderr = death.stderr ~= "" and death.stderr or nil
+  fields.delay = death.delay > 0 and death.delay or nil
   return fields
 end
 
