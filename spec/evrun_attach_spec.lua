@@ -331,6 +331,7 @@ describe("evrun", function()
     repeat
       local got = posix.read(fd)
     until got
+    posix.write(fd, "half a line")
     posix.kill(pid, 15)
     assert.matches("ends when its connections have", pipe:read "l")
     assert.matches("drain", (sh "echo :tasks | evrun attach app"))

@@ -11,12 +11,14 @@ that over. What a peer sends is read even when nobody asks for it, up to 256 KiB
 #include "io/stream.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernel/address.h"
 #include "kernel/bytes.h"
 #include "kernel/convert.h"
+#include "kernel/descriptor.h"
 #include "kernel/process.h"
 #include "kernel/result.h"
 #include "types/socket.h"
@@ -64,6 +66,8 @@ static int l_stream_new(lua_State *L) {
   self->max_all = (uint32_t)max_all;
   self->enabled = true;
   self->generation = lev_generation();
+  self->used = lev_lately();
+  self->head.accepted = socket->head.accepted;
   self->fd = lev_socket_take(L, socket);
   event_assign(&self->event, base->ptr, self->fd, EV_READ | EV_PERSIST,
                lev_stream_on_read, self);
@@ -122,6 +126,30 @@ static int l_stream_pending(lua_State *L) {
   lua_pushinteger(L, (lua_Integer)lev_stream_unread(self));
   lua_pushinteger(L, (lua_Integer)lev_stream_unsent(self));
   return 2;
+}
+
+double lev_stream_idle(const lev_stream *self) {
+  bool busy = self->greeting || self->sink != NULL || self->source != NULL ||
+              lev_stream_hasoutput(self) || lev_stream_unread(self) > 0 ||
+              lev_soon_pending(&self->soon) || lev_fd_unread(self->fd) > 0;
+  return busy ? -1 : fmax(lev_now() - self->used, 0);
+}
+
+/***
+Tells how long the connection has been idle: since something was last read from
+the peer or sent to it, or since the stream was made.
+@function stream:idle
+@return number? seconds Exact to some milliseconds; nil while it is busy: there is
+input that nobody has taken, output that is not sent, a file being sent, or a
+relay or handshake going on.
+*/
+static int l_stream_idle(lua_State *L) {
+  double seconds = lev_stream_idle(lev_stream_self(L));
+  if (seconds >= 0)
+    lua_pushnumber(L, seconds);
+  else
+    lua_pushnil(L);
+  return 1;
 }
 
 /***
@@ -223,6 +251,7 @@ static int l_stream_detach(lua_State *L) {
   self->fd = -1;
   event_del(&self->event);
   lev_socket_open(L, socket, fd);
+  socket->head.accepted = self->head.accepted;
   lev_close(L, &self->head);
   return 2;
 }
@@ -262,6 +291,7 @@ static const luaL_Reg methods[] = {
   { "timeouts", l_stream_timeouts },
   { "error", l_stream_error },
   { "pending", l_stream_pending },
+  { "idle", l_stream_idle },
   { "fd", l_stream_fd },
   { "getsockname", l_stream_getsockname },
   { "getpeername", l_stream_getpeername },
@@ -274,6 +304,8 @@ static const luaL_Reg methods[] = {
 
 static const luaL_Reg constructors[] = {
   { "stream", l_stream_new },
+  { "accepted", l_accepted },
+  { "close_accepted", l_close_accepted },
   { NULL, NULL },
 };
 

@@ -104,7 +104,8 @@ struct lev_stream {
   uint64_t moved;            /* bytes that went there */
   lev_request request;       /* of the reader */
   lev_soon soon;
-  double active[2]; /* when something was last read, and sent */
+  double active[2]; /* what the timeouts count from */
+  double used;      /* when something was last read or sent, about */
   float timeout[2]; /* seconds for reading and writing; 0 for none */
   uint32_t max_line, max_all;
   float linger;
@@ -153,6 +154,10 @@ static inline size_t lev_stream_unread(const lev_stream *self) {
 static inline size_t lev_stream_unsent(const lev_stream *self) {
   return self->output != NULL ? evbuffer_get_length(self->output->buffer) : 0;
 }
+
+/* Seconds since something was last read or sent; negative while something is
+ * left to do. [-0, +0, -] */
+double lev_stream_idle(const lev_stream *self);
 
 /* Whether anything is to be sent. [-0, +0, -] */
 static inline bool lev_stream_hasoutput(const lev_stream *self) {
@@ -274,7 +279,9 @@ void lev_lingering_due(const lev_frame *f, lev_stream *self, int index);
 /* Publishes the lev_stream_api. [-0, +0, m] */
 void lev_stream_publish(lua_State *L);
 
-/* Methods of the other files. */
+/* Methods of the other files, and of the base: see accepted.c. */
+int l_accepted(lua_State *L);
+int l_close_accepted(lua_State *L);
 int l_stream_read(lua_State *L);
 int l_stream_readsome(lua_State *L);
 int l_stream_readuntil(lua_State *L);

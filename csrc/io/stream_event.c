@@ -148,6 +148,8 @@ static bool crosses(lev_stream *self, int direction) {
 static void received(lev_stream *self, size_t n) {
   lev_base *base = self->head.base;
   base->counts.read += n;
+  if (self->sink == NULL) /* else its end counts */
+    self->used = lev_lately();
   if (self->timeout[0] > 0)
     self->active[0] = lev_now();
   if (self->head.lingering)

@@ -13,6 +13,7 @@ static void part(lev_stream *source, int code) {
   source->sink = NULL;
   sink->source = NULL;
   source->moved_code = code;
+  source->used = sink->used = lev_lately();
   if (sink != source)
     lev_stream_refresh(sink);
   lev_stream_refresh(source);

@@ -31,6 +31,8 @@ struct evbuffer *lev_stream_output(lev_stream *self) {
 ssize_t lev_stream_noted(lev_stream *self, ssize_t sent) {
   if (sent >= 0) {
     self->head.base->counts.written += (size_t)sent;
+    if (self->source == NULL) /* else the end of the relay counts */
+      self->used = lev_lately();
     if (self->timeout[1] > 0)
       self->active[1] = lev_now();
     return sent;

@@ -24,6 +24,10 @@ enum {
   NS_PER_MS = 1000000
 };
 
+#ifndef CLOCK_MONOTONIC_COARSE
+#define CLOCK_MONOTONIC_COARSE CLOCK_MONOTONIC
+#endif
+
 static uint64_t now_ns(void) {
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -32,6 +36,12 @@ static uint64_t now_ns(void) {
 
 double lev_now(void) {
   return (double)now_ns() / 1e9;
+}
+
+double lev_lately(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
 static uint64_t ms_of(uint64_t key) {

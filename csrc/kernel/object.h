@@ -73,9 +73,11 @@ struct lev_object {
   lev_object *previous, *next; /* among the open children of the base */
   uint32_t slot;               /* where it is pinned; 0 where it is not */
   bool open;
-  bool lingering;  /* closed, but not over yet */
-  bool listed;     /* among the children of the base */
-  bool background; /* it may call back, but a loop does not go on for that */
+  bool lingering;      /* closed, but not over yet */
+  bool listed : 1;     /* among the children of the base */
+  bool background : 1; /* it may call back, but a loop does not go on for it */
+  bool accepted : 1;   /* a connection that has come to a listener, unless that
+                          is of the background: see io/accepted.c */
 };
 
 enum { LEV_UV_BASE = 1, LEV_UV_CALLBACK = 2 };

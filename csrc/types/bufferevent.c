@@ -22,10 +22,12 @@ come from the loop, never from within a method.
 #include "types/bufferevent.h"
 
 #include <errno.h>
+#include <math.h>
 
 #include "kernel/address.h"
 #include "kernel/callback.h"
 #include "kernel/convert.h"
+#include "kernel/descriptor.h"
 #include "kernel/pin.h"
 #include "kernel/process.h"
 #include "kernel/result.h"
@@ -146,6 +148,7 @@ void lev_bufferevent_open(lev_bufferevent *self, struct bufferevent *ptr,
   self->ptr = ptr;
   self->fd = fd;
   self->writing = true;
+  self->used = lev_lately();
   self->generation = lev_generation();
   bufferevent_setcb(ptr, lev_bufferevent_on_read, lev_bufferevent_on_write,
                     lev_bufferevent_on_event, self);
@@ -255,6 +258,28 @@ static int l_bufferevent_get_enabled(lua_State *L) {
   return 1;
 }
 
+double lev_bufferevent_idle(const lev_bufferevent *self) {
+  bool busy = self->connecting || lev_unread(self) > 0 ||
+              lev_unsent(self) > 0 || lev_bufferevent_owes(self) ||
+              (self->fd >= 0 && lev_fd_unread(self->fd) > 0);
+  return busy ? -1 : fmax(lev_now() - self->used, 0);
+}
+
+/***
+Tells how long the connection has been idle, as @{stream:idle} does.
+@function bufferevent:idle
+@return number? seconds Exact to some milliseconds; nil while it is busy: there is
+input that nobody has taken, output that is not sent, or it is connecting.
+*/
+static int l_bufferevent_idle(lua_State *L) {
+  double seconds = lev_bufferevent_idle(lev_bufferevent_self(L));
+  if (seconds >= 0)
+    lua_pushnumber(L, seconds);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
 static int fd_bufferevent(const lev_object *object) {
   return ((const lev_bufferevent *)object)->fd;
 }
@@ -287,6 +312,7 @@ static const luaL_Reg methods[] = {
   { "output", l_bufferevent_get_output },
   { "flush", l_bufferevent_flush },
   { "shutdown", l_bufferevent_shutdown },
+  { "idle", l_bufferevent_idle },
   { "trigger", l_bufferevent_trigger },
   { "connect", l_bufferevent_socket_connect },
   { "setfd", l_bufferevent_setfd },

@@ -46,6 +46,7 @@ struct lev_bufferevent {
   double timeout[2];   /* of a pair: seconds for reading and writing, or 0 */
   double expires[2];   /* when they end */
   double linger;       /* seconds without progress that a close waits for */
+  double used;         /* when something was last read or sent, about */
   size_t high;         /* input at which reading pauses; 0 for never */
   size_t seen;         /* input that is counted; */
   size_t queued;       /* and output: see lev_count_read */
@@ -103,6 +104,10 @@ static inline void lev_count_written(lev_bufferevent *self, size_t unsent) {
     self->head.base->counts.written += unsent - self->queued;
   self->queued = unsent;
 }
+
+/* Seconds since something was last read or sent; negative while something is
+ * left to do. [-0, +0, -] */
+double lev_bufferevent_idle(const lev_bufferevent *self);
 
 /* Makes a new object of a bufferevent of libevent's. [-0, +0, -] */
 void lev_bufferevent_open(lev_bufferevent *self, struct bufferevent *ptr,

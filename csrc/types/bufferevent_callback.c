@@ -76,6 +76,7 @@ void lev_bufferevent_on_read(struct bufferevent *ptr, void *arg) {
   lev_bufferevent *self = arg;
   (void)ptr;
   self->alarmed = false;
+  self->used = lev_lately();
   if (self->input != NULL) /* it may be taken by way of that */
     lev_count_read(self);
   if (self->head.lingering)
@@ -88,6 +89,7 @@ void lev_bufferevent_on_write(struct bufferevent *ptr, void *arg) {
   lev_bufferevent *self = arg;
   (void)ptr;
   self->alarmed = false;
+  self->used = lev_lately();
   self->queued = lev_unsent(self);
   if (self->head.lingering) {
     lev_lingering_written(self);

@@ -35,6 +35,11 @@ static void keeperror(lev_bufferevent *self) {
     self->error = errno;
 }
 
+static void sent(lev_bufferevent *self, size_t n) {
+  self->head.base->counts.written += n;
+  self->used = lev_lately();
+}
+
 /* Gives strings to the socket; returns how many bytes it took. */
 static size_t sendstrings(lua_State *L, lev_bufferevent *self, int first,
                           int last) {
@@ -44,7 +49,7 @@ static size_t sendstrings(lua_State *L, lev_bufferevent *self, int first,
   if (n < 0)
     keeperror(self);
   else
-    self->head.base->counts.written += (size_t)n;
+    sent(self, (size_t)n);
   return n > 0 ? (size_t)n : 0;
 }
 
@@ -67,7 +72,7 @@ static void writebuffer(lev_bufferevent *self, lev_evbuffer *source) {
     if (n < 0)
       keeperror(self);
     else
-      self->head.base->counts.written += (size_t)n;
+      sent(self, (size_t)n);
   }
   evbuffer_add_buffer(bufferevent_get_output(self->ptr), source->ptr);
 }

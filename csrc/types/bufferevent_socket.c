@@ -41,6 +41,7 @@ int l_bufferevent_socket_new(lua_State *L) {
   if (ptr == NULL)
     return luaL_error(L, "not enough memory");
   self->linger = linger;
+  self->head.accepted = socket != NULL && socket->head.accepted;
   lev_bufferevent_open(self, ptr,
                        socket != NULL ? lev_socket_take(L, socket) : -1);
   return 1;
@@ -133,6 +134,8 @@ int l_bufferevent_setfd(lua_State *L) {
   lev_bufferevent *self = checkempty(L);
   lev_socket *socket = lev_check(L, 2, &lev_socket_type);
   int priority = bufferevent_get_priority(self->ptr);
+  self->head.accepted = socket->head.accepted;
+  self->used = lev_lately();
   setfd(self, lev_socket_take(L, socket));
   bufferevent_priority_set(self->ptr, priority); /* libevent forgets it */
   return lev_result(L, lev_bufferevent_update(L, self, 1), "setfd");
@@ -180,6 +183,7 @@ int l_bufferevent_detach(lua_State *L) {
   self->fd = -1;
   bufferevent_setfd(self->ptr, -1);
   lev_socket_open(L, socket, fd);
+  socket->head.accepted = self->head.accepted;
   lev_close(L, &self->head);
   return 2;
 }

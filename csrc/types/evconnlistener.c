@@ -132,6 +132,7 @@ static int l_evconnlistener_new(lua_State *L) {
   if (socket != NULL ? !lev_listen_on(socket->fd, &how)
                      : !listento(L, self, &a, &how))
     return lev_failure(L, "listener", errno);
+  self->taken = socket != NULL;
   if (socket != NULL)
     self->fd = lev_socket_take(L, socket);
   event_assign(&self->event, base->ptr, self->fd, EV_READ | EV_PERSIST,
@@ -274,6 +275,7 @@ static void describe_evconnlistener(lua_State *L, const lev_object *object) {
 
 static const luaL_Reg methods[] = {
   { "accept", l_evconnlistener_accept },
+  { "waiting", l_evconnlistener_waiting },
   { "enable", l_evconnlistener_enable },
   { "disable", l_evconnlistener_disable },
   { "setcb", l_evconnlistener_set_cb },

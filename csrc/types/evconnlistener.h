@@ -19,6 +19,7 @@ typedef struct lev_evconnlistener {
   int fd;
   bool enabled;        /* the callback accepts */
   bool paused;         /* no descriptors: its deadline makes it try again */
+  bool taken;          /* the socket: others may accept from it, too */
   uint8_t direct;      /* accepted since a task waited last */
   lev_task *acceptor;  /* waits for a connection; or NULL */
   double collected;    /* when it last collected garbage for descriptors */
@@ -73,5 +74,6 @@ void lev_accept_report_to(lua_State *L, int index, int code);
 void lev_accept_resume(lev_evconnlistener *self);
 
 int l_evconnlistener_accept(lua_State *L);
+int l_evconnlistener_waiting(lua_State *L);
 
 #endif

@@ -1,6 +1,7 @@
 /* Accepting: what a listener does when connections wait. */
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -47,6 +48,7 @@ static int callaccept(lua_State *L) {
   a->fd = -1;
   if (!lev_socket_open(L, socket, fd))
     return luaL_error(L, "not enough memory");
+  socket->head.accepted = !listener->background;
   a->socket = socket;
   lev_setat(L, lev_getstate(L), LEV_AT_ACCEPTED, 4);
   lev_pushaddress(L, &a->peer);
@@ -177,6 +179,26 @@ void lev_on_accept(evutil_socket_t listening, short what, void *arg) {
         lev_mustend(self->head.base))
       break;
   }
+}
+
+/***
+Tells whether connections wait that it is about to accept, and that nobody else
+can: the system would reset them if it were closed now. Who takes a listener out
+of service lets the loop turn until there are none.
+@function evconnlistener:waiting
+@return boolean waiting False while neither the callback nor a task accepts; and
+for a socket that was taken over, or came from a parent by fork: others may accept
+from that, too.
+*/
+int l_evconnlistener_waiting(lua_State *L) {
+  const lev_evconnlistener *self = lev_self(L, &lev_evconnlistener_type);
+  struct pollfd ready = { self->fd, POLLIN, 0 };
+  bool accepts = (self->enabled && !self->paused) ||
+                 (self->acceptor != NULL && lev_task_waits(self->acceptor));
+  bool own = !self->taken && self->generation == lev_generation();
+  lua_pushboolean(L, accepts && own && poll(&ready, 1, 0) > 0 &&
+                         ready.revents & POLLIN);
+  return 1;
 }
 
 /* The deadline after no descriptors: tries again. */

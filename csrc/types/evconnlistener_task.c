@@ -78,8 +78,10 @@ static int accept1(lua_State *L, lev_evconnlistener *self) {
     int fd = lev_accept(self, &peer);
     if (fd >= 0) {
       self->direct++;
-      if (!lev_socket_open(L, lua_touserdata(L, LEV_SOCKET), fd))
+      lev_socket *socket = lua_touserdata(L, LEV_SOCKET);
+      if (!lev_socket_open(L, socket, fd))
         return luaL_error(L, "not enough memory");
+      socket->head.accepted = !self->head.background;
       lev_pushaddress(L, &peer);
       return 2;
     }

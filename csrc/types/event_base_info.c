@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "kernel/address.h"
 #include "kernel/convert.h"
 #include "kernel/pin.h"
 #include "kernel/ready.h"
@@ -207,6 +208,16 @@ static void addorigin(lua_State *L, const lev_object *self, int origins,
   lua_pop(L, 1);
 }
 
+/* Adds who is at the other side of a connection. */
+static void addpeer(lua_State *L, const lev_object *self) {
+  int top = lua_gettop(L);
+  lua_pushboolean(L, 1);
+  lua_setfield(L, -2, "accepted");
+  lev_pushname(L, self->type->fd(self), true);
+  lua_settop(L, top + 1);
+  lua_setfield(L, -2, "peer");
+}
+
 static void pushentry(lua_State *L, const lev_object *self) {
   lua_createtable(L, 0, 6);
   lua_pushstring(L, lev_typename(self->type));
@@ -219,6 +230,8 @@ static void pushentry(lua_State *L, const lev_object *self) {
     lua_pushinteger(L, self->type->fd(self));
     lua_setfield(L, -2, "fd");
   }
+  if (self->accepted)
+    addpeer(L, self);
 }
 
 /* Appends an entry to the list at 3, with origins at 2 and the slot array at 4.
@@ -261,8 +274,9 @@ static int list(lua_State *L) {
 Returns what the base has open: all but idle timers.
 @function event_base:objects
 @return table[] objects Each with `type`, `description` (what tostring says),
-`pending`, `fd` where it has one, the `object` itself if it may call back, and,
-if it was made while `libevent.track(true)` held, `created` as `"file:line"` and
+`pending`, `fd` where it has one, the `object` itself if it may call back;
+`accepted` is true, and `peer` its address, for a connection that has come to a
+listener, unless that is of the background; and, if it was made while `libevent.track(true)` held, `created` as `"file:line"` and
 its `age` in seconds.
 */
 int l_objects(lua_State *L) {

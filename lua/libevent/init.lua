@@ -32,6 +32,7 @@ local functions = {
   future = "libevent.future",
   listen = "libevent.listen",
   mutex = "libevent.mutex",
+  on_drain = "libevent.server",
   queue = "libevent.queue",
   run = "libevent.task",
   semaphore = "libevent.semaphore",

@@ -13,6 +13,9 @@ local acceptors = setmetatable({}, { __mode = "k" })
 --- Listeners that go on while a program drains.
 local spared = setmetatable({}, { __mode = "k" })
 
+--- How many drains of a base go on.
+local draining = setmetatable({}, { __mode = "k" })
+
 --- Accepts connections when a task asks for one, so that whoever is slow to ask
 -- accepts no more than it can serve. Made by @{libevent.listen}; closing it
 -- wakes the task that waits.
@@ -74,6 +77,9 @@ end
 -- of the running loop.
 function listen.open(name, address, how, callback)
   local base = task.base()
+  if draining[base] then
+    return nil, "draining", core.errno.ECANCELED
+  end
   if math.type(address) == "integer" then -- of an inherited descriptor
     local socket, message, code = core.socket(address)
     if not socket then
@@ -94,7 +100,8 @@ end
 -- `disabled`, and of @{event_base:stream}.
 ---@return libevent.acceptor? acceptor
 ---@return string? message
----@return integer? code An errno value, such as `EADDRINUSE`.
+---@return integer? code An errno value, such as `EADDRINUSE`; `ECANCELED` while
+-- the base drains.
 function listen.listen(address, given)
   local how, hand = options.deal("listen", 2, given, options.listener,
     options.stream)
@@ -119,13 +126,22 @@ function listen.is_spared(listener)
   return spared[listener] or false
 end
 
--- Closes those of a base.
-function listen.close_all(base)
+-- The listeners of a base at which tasks accept.
+function listen.listeners(base)
+  local list = {}
   for self in pairs(acceptors) do
-    if self.base == base then
-      self:close()
+    if self.base == base and not self.listener:is_closed() then
+      list[#list + 1] = self.listener
     end
   end
+  return list
+end
+
+-- Notes that one more drain of a base goes on, or one less; returns how many.
+function listen.drains(base, n)
+  n = (draining[base] or 0) + n
+  draining[base] = n > 0 and n or nil
+  return n
 end
 
 return listen

@@ -89,6 +89,18 @@ function options.address(name, address)
   end
 end
 
+--- Checks an argument that may be seconds; returns it.
+---@param name string Of the function, for errors.
+---@param arg integer The number of the argument.
+---@param value number|nil
+---@return number|nil value
+function options.seconds(name, arg, value)
+  if value ~= nil and not kinds.seconds(value) then
+    bad(arg, name, expectations.seconds)
+  end
+  return value
+end
+
 --- What `event_base:stream` takes.
 options.stream = { linger = "seconds", max_line = "count", max_all = "count" }
 

@@ -133,17 +133,14 @@ describe("libevent.drain", function()
     spawn(function()
       for i, stream in ipairs(streams) do
         for _ = 1, 20 * i do
-          more[#more + 1] = assert(serve(anywhere, function() end))
+          more[#more + 1] = serve(anywhere, function() end)
         end
         sleep(0.01)
         stream:write "x"
       end
     end)
     assert.equal(0, libevent.drain(base))
-    assert.equal(0, open)
-    for _, server in ipairs(more) do
-      server:close()
-    end
+    assert.same({ 0, 0 }, { open, #more })
     for _, stream in ipairs(streams) do
       stream:close()
     end

@@ -6,6 +6,15 @@ local server = require "libevent.server"
 
 local ending = {}
 
+--- Some of the connections that were cut, for the log.
+local function told(cut)
+  local list = {}
+  for i, each in ipairs(cut) do
+    list[i] = ("%s at %s"):format(each.peer or "?", each.where or "?")
+  end
+  return list
+end
+
 --- Lets the loop of a base end when TERM or INT comes; a second signal ends it
 -- at once. An INT stops Lua code that never returns.
 ---@param base libevent.event_base
@@ -25,9 +34,9 @@ function ending.on_signals(base, seconds, on_begin)
     log.info("ends when its connections have", reason)
     on_begin()
     base:task(function()
-      local n = server.drain(base, seconds)
+      local n, cut = server.drain(base, seconds)
       if n > 0 then
-        log.warn("connections were cut", { n = n })
+        log.warn("connections were cut", { n = n, cut = told(cut) })
       end
       base:loopbreak()
     end):name "drain"
