@@ -195,11 +195,39 @@ describe("evrun", function()
       if signals == 2 then
         posix.kill(pid, 15)
       end
-      assert.matches(signals == 2 and "ends at once" or "connections were cut",
-        pipe:read "a")
+      assert.matches(signals == 2 and "ends at once"
+        or '"connections were cut","cut":%["127.0.0.1:%d+ at [^"]*:%d+"%],'
+          .. '"n":1}', pipe:read "a")
       assert.same({ true, "exit", 0 }, { pipe:close() })
       posix.close(fd)
     end
+    os.remove(name)
+  end)
+
+  it("does not wait for idle connections", function()
+    local name = script [[
+      local libevent = require "libevent"
+      local base = libevent.base()
+      base:listener("127.0.0.1:0", nil, function(_, socket)
+        local stream = base:stream(socket)
+        stream:setcb { read = stream.write }
+        stream:write "in\n"
+      end)
+      libevent.on_drain(function()
+        print "drains"
+      end)
+      print(base:objects()[1].description)
+    ]]
+    local pipe, pid, address = program.serve("lua/evrun --drain 100 " .. name)
+    local fd = posix.connect(program.port(address))
+    repeat
+      local got = posix.read(fd)
+    until got
+    posix.kill(pid, 15)
+    assert.matches("ends when its connections have", pipe:read "l")
+    assert.equal("drains\n", pipe:read "a")
+    assert.same({ true, "exit", 0 }, { pipe:close() })
+    posix.close(fd)
     os.remove(name)
   end)
 

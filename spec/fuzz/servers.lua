@@ -43,6 +43,14 @@ local calls = {
   function() return some():close() end,
   function() return some():accept(random() * 0.001) end,
   function() return some():drain(random() * 0.001) end,
+  function() return some():drain(random() * 0.001, random() * 0.001) end,
+  function()
+    return libevent.drain(nil, random() * 0.001, random() * 0.001)
+  end,
+  function()
+    local remove = libevent.on_drain(values.body)
+    return random(2) == 1 and remove()
+  end,
   function() return some():wait(random() * 0.001) end,
   function() return some():counters(), tostring(some()) end,
   function()
