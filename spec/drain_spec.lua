@@ -211,8 +211,8 @@ describe("libevent.drain", function()
   end))
 
   it("cuts the rest at the deadline, and tells whom", run(function(base)
-    local streams, listener = {}, nil
-    listener = base:listener(anywhere, nil, function(_, socket)
+    local streams = {}
+    local listener = base:listener(anywhere, nil, function(_, socket)
       streams[#streams + 1] = base:stream(socket)
     end)
     local server = assert(serve(anywhere, function(stream)

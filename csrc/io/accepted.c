@@ -97,7 +97,7 @@ static int closeall(lua_State *L) {
   size_t n = 0;
   for (const lev_object *o = base->children; o != NULL; o = o->next)
     n += isaccepted(o);
-  lev_object **all = lua_newuserdatauv(L, (n + 1) * sizeof *all, 0);
+  void **all = lua_newuserdatauv(L, (n + 1) * sizeof *all, 0);
   n = 0;
   for (lev_object *o = base->children; o != NULL; o = o->next) {
     if (isaccepted(o))
