@@ -209,11 +209,11 @@ static void addorigin(lua_State *L, const lev_object *self, int origins,
 }
 
 /* Adds who is at the other side of a connection. */
-static void addpeer(lua_State *L, const lev_object *self) {
+static void addpeer(lua_State *L, int fd) {
   int top = lua_gettop(L);
   lua_pushboolean(L, 1);
   lua_setfield(L, -2, "accepted");
-  lev_pushname(L, self->type->fd(self), true);
+  lev_pushname(L, fd, true);
   lua_settop(L, top + 1);
   lua_setfield(L, -2, "peer");
 }
@@ -226,12 +226,13 @@ static void pushentry(lua_State *L, const lev_object *self) {
   lua_setfield(L, -2, "description");
   lua_pushboolean(L, self->type->pending(self));
   lua_setfield(L, -2, "pending");
-  if (self->type->fd != NULL && self->type->fd(self) >= 0) {
-    lua_pushinteger(L, self->type->fd(self));
+  int fd = self->type->fd != NULL ? self->type->fd(self) : -1;
+  if (fd >= 0) {
+    lua_pushinteger(L, fd);
     lua_setfield(L, -2, "fd");
   }
-  if (self->accepted)
-    addpeer(L, self);
+  if (self->accepted && fd >= 0)
+    addpeer(L, fd);
 }
 
 /* Appends an entry to the list at 3, with origins at 2 and the slot array at 4.

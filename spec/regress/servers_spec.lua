@@ -1,6 +1,7 @@
 local helper = require "spec.helper"
 local libevent = require "libevent"
 local posix = require "spec.posix"
+local program = require "spec.program"
 
 local run = helper.run
 local connect, serve = libevent.connect, libevent.serve
@@ -145,6 +146,38 @@ describe("libevent.drain", function()
       stream:close()
     end
   end))
+end)
+
+describe("evrun", function()
+  it("ends no sooner than what its connections have written is sent", function()
+    local size = 8 * 1024 * 1024
+    local pipe, pid, address = program.serve(([[lua/evrun -e '
+      local libevent = require "libevent"
+      local server = libevent.serve("127.0.0.1:0", function(stream)
+        libevent.defer(function()
+          stream:write(("x"):rep(%d)) -- no task: it does not wait
+          stream:close()
+        end)
+        libevent.sleep(0)
+      end)
+      print(server:getsockname())
+      libevent.sleep(100)']]):format(size))
+    local fd, got = posix.connect(program.port(address)), 0
+    repeat
+      local data = posix.read(fd)
+      got = got + #(data or "")
+    until data
+    posix.kill(pid, 15)
+    assert.matches("ends when", pipe:read "l")
+    while got < size do
+      local data = posix.read(fd)
+      assert.not_equal("", data)
+      got = got + #(data or "")
+    end
+    posix.close(fd)
+    assert.equal("", pipe:read "a")
+    assert.same({ true, "exit", 0 }, { pipe:close() })
+  end)
 end)
 
 describe("a listener at which a task accepts", function()
