@@ -317,7 +317,7 @@ describe("evrun serve", function()
         end)
         libevent.serve(libevent.service.address(), print)
       ]], "--workers 2 --listen 127.0.0.1:0", "unshare -p -f --mount-proc true "
-        .. "2>/dev/null && exec unshare -p -f --mount-proc --kill-child")
+        .. "2>/dev/null && wrapper='unshare -p -f --mount-proc --kill-child';")
       service:await "all workers serve"
       local first = io.open(("/proc/%d/task/%d/children"):format(service.pid,
         service.pid)):read "n"

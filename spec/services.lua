@@ -62,7 +62,8 @@ local function listen(self)
   self.said:broadcast()
 end
 
---- Starts a service. Its options are those of the command line, in one string.
+--- Starts a service. Its options are those of the command line, in one string;
+-- shell commands before it may set `wrapper`.
 function services.start(app, options, shell)
   local top, removed = folders.new()
   local script = top .. "/app.lua"
@@ -70,7 +71,7 @@ function services.start(app, options, shell)
     lines = {}, said = libevent.base():condition "a line" }, Service)
   self:rewrite(app)
   self.program = assert(libevent.process.start { "sh", "-c",
-    ("%s ulimit -c 0; exec %s lua/evrun serve %s %s"):format(shell or "",
+    ("ulimit -c 0; %s exec $wrapper %s lua/evrun serve %s %s"):format(shell or "",
       interpreter.lua, options or "", script),
     stdin = "null", stdout = "stream", stderr = "stream", parent_ends = "KILL",
     setenv = { XDG_RUNTIME_DIR = top, LUA_PATH = os.getenv "LUA_PATH",
