@@ -1,4 +1,5 @@
--- Runs each sample of a page by itself, after the page's first one.
+-- Runs each sample of a page by itself, after the page's first one; those that
+-- begin with the name of a file are scripts for something else.
 --
 --   lua5.4 docs/samples.lua docs/guide/tasks.md
 
@@ -8,6 +9,8 @@ local first, number = "", 0
 for sample in file:read "a":gmatch "```lua\n(.-)```" do
   number = number + 1
   local name = ("=%s, sample %d"):format(arg[1], number)
-  assert(load(first .. sample, name))()
+  if not sample:find "^%-%- %w+%.lua\n" then
+    assert(load(first .. sample, name))()
+  end
   first = number == 1 and sample or first
 end

@@ -295,6 +295,15 @@ describe("evrun serve", function()
     service:check_gone()
   end))
 
+  it("runs the script of the guide", run(function()
+    local file <close> = assert(io.open "docs/guide/services.md")
+    local script = file:read "a":match "```lua\n(%-%- app.lua\n.-)```"
+    local service <close> = start(script, "--workers 2 --listen 127.0.0.1:0")
+    local worker = service:ready().workers[1]
+    assert.equal("hello", (ask(worker.addresses[1], "hello")))
+    service:stop()
+  end))
+
   it("runs the service of the notes", run(function()
     local file <close> = assert(io.open "examples/notes/service.lua")
     local service <close> = start(file:read "a", "--listen " .. range(2))

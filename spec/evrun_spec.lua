@@ -258,8 +258,11 @@ describe("evrun", function()
   it("has a manual page with all its options and commands", function()
     local file <close> = assert(io.open "docs/evrun.1")
     local page = file:read "a"
-    for name in outcome "evrun --help"[1]:gmatch "\n  %-([%w-]*)" do
-      assert.matches("\n.It Fl " .. name, page, 1, true)
+    for _, command in ipairs { "", "serve ", "ctl " } do
+      for name in outcome("evrun " .. command .. "--help")[1]
+        :gmatch "\n  %-([%w-]*)" do
+        assert.matches("Fl " .. name, page, 1, true)
+      end
     end
     for name in outcome "echo :help | evrun"[1]:gmatch "%f[^\0\n]:%a+" do
       assert.matches("\n.It Ic " .. name, page, 1, true)

@@ -19,7 +19,7 @@ left to do. Without a script it reads what you type.
   --help         show this list
   --             stop handling options
   -              stop handling options and execute stdin
-See evrun(1), and `evrun serve --help` for the supervisor.
+See evrun(1), and `evrun serve --help` for services.
 ]==]
 
 --- Options that have an argument, by what is written, and the field it becomes.
