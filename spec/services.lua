@@ -77,7 +77,7 @@ function services.start(app, options, shell)
     setenv = { XDG_RUNTIME_DIR = top, LUA_PATH = os.getenv "LUA_PATH",
       LUA_CPATH = os.getenv "LUA_CPATH" } })
   self.pid = self.program:pid()
-  libevent.spawn(listen, self)
+  self.listening = libevent.spawn(listen, self)
   return self
 end
 
@@ -165,7 +165,9 @@ end
 
 --- Waits for the end of the monitor; returns how that was.
 function Service:wait(seconds)
-  return self.program:wait(seconds or 30)
+  local how, what, core = self.program:wait(seconds or 30)
+  self.listening:wait(5)
+  return how, what, core
 end
 
 --- Ends it well, and leaves nothing behind.
