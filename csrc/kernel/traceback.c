@@ -145,8 +145,8 @@ static void addlevels(lev_text *t, lua_State *L) {
     add(t, "\t...\n");
 }
 
-/* Tells of code that no hook is called in. */
-static void tellraw(const lev_chain *chain) {
+/* Tells of the lines alone; 'what' is told of Lua code. */
+static void tellraw(const lev_chain *chain, const char *what) {
   lev_text t = { .length = 0 };
   lua_State *last = chain->threads[chain->n - 1];
   add(&t, "libevent: signal ");
@@ -154,8 +154,9 @@ static void tellraw(const lev_chain *chain) {
   if (loops(last)) {
     add(&t, "; no Lua code runs, the loop waits\n");
   } else {
-    add(&t, in_c(last) ? "; a C function does not return; it was called here:\n"
-                       : "; Lua code that no hook reaches runs here:\n");
+    add(&t, "; ");
+    add(&t, in_c(last) ? "a C function does not return; it was called" : what);
+    add(&t, " here:\n");
     for (int i = chain->n - 1; i >= 0; i--) {
       addlevels(&t, chain->threads[i]);
       if (i > 0)
@@ -262,7 +263,7 @@ static void tell(lua_State *L, lua_Debug *ar) {
   } else {
     lev_chain chain;
     follow(&chain, atomic_load(&traced.state));
-    tellraw(&chain);
+    tellraw(&chain, "Lua code runs");
   }
   lua_pop(L, 1);
   if (collecting == 1)
@@ -312,7 +313,7 @@ static void on_signal(int number) {
       hook(L);
     } else {
       atomic_store(&lev_traceback_due, false);
-      tellraw(&chain);
+      tellraw(&chain, "Lua code that no hook reaches runs");
       act(number);
     }
   }
