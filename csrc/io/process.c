@@ -167,8 +167,12 @@ Sends a signal.
 static int l_kill(lua_State *L) {
   lev_process *self = lev_self(L, &lev_process_type);
   int number = lua_isnoneornil(L, 2) ? SIGTERM : lev_signal_check(L, 2);
+  if (self->running && reap(self)) { /* no event tells of its end any more */
+    lev_deadline_del(&self->head);
+    finish(L, self);
+  }
   errno = ESRCH;
-  return lev_result(L, !reap(self) && kill(self->pid, number) == 0, "kill");
+  return lev_result(L, self->running && kill(self->pid, number) == 0, "kill");
 }
 
 static int pushstatus(lua_State *L, int status) {
