@@ -237,7 +237,9 @@ describe("pcall", function()
       end
       where_it_fails()
     end)
-    sleep(0.001)
+    while not told do
+      sleep(0.001)
+    end
     assert.matches("outer$", told[1])
     assert.matches("where_it_fails", told[2])
     assert.equal(task, told[3])

@@ -125,7 +125,7 @@ describe("a stream with callbacks", function()
     one:setcb { event = function(_, what)
       told = told + (what == "timeout" and 1 or 0)
     end }
-    one:timeouts(0.005)
+    one:timeouts(0.05)
     one:relay(sink) -- which nobody reads from
     other:write(("x"):rep(4000000))
     base:timer(function()
@@ -133,7 +133,7 @@ describe("a stream with callbacks", function()
       for _, stream in ipairs { one, other, sink, peer } do
         stream:close "now"
       end
-    end):add(0.05)
+    end):add(0.3)
     base:dispatch()
   end))
 
