@@ -71,9 +71,10 @@ function services.start(app, options, shell)
     lines = {}, said = libevent.base():condition "a line" }, Service)
   self:rewrite(app)
   self.program = assert(libevent.process.start { "sh", "-c",
-    ("ulimit -c 0; %s exec $wrapper %s lua/evrun serve %s %s"):format(shell or "",
-      interpreter.lua, options or "", script),
-    stdin = "null", stdout = "stream", stderr = "stream", parent_ends = "KILL",
+    ("ulimit -c 0; %s exec $wrapper %s lua/evrun serve %s %s"):format(
+      shell or "", interpreter.lua, options or "", script),
+    stdin = "null", stdout = "stream", stderr = "stream",
+    parent_ends = "KILL",
     setenv = { XDG_RUNTIME_DIR = top, LUA_PATH = os.getenv "LUA_PATH",
       LUA_CPATH = os.getenv "LUA_CPATH" } })
   self.pid = self.program:pid()

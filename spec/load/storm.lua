@@ -101,8 +101,8 @@ end
 --- Kills the workers of a service in turn, each on an address of its own, and
 -- one of them never.
 ---@return table result `deaths`; `times`: seconds from each to the next answer;
--- `unanswered`; `untouched`: whether the spared worker's connection went on; and
--- `grown`: KiB that the monitor has more than after the first tenth.
+-- `unanswered`; `untouched`: whether the spared worker's connection went on;
+-- and `grown`: KiB that the monitor has more than after the first tenth.
 function storm.deaths(service, n)
   local workers, order = service:ready().workers, { "KILL", "SEGV", "exit" }
   local result = { deaths = 0, times = {}, unanswered = 0 }
@@ -131,8 +131,8 @@ function storm.deaths(service, n)
 end
 
 --- Reloads a service while clients come and go.
----@return table result Numbers of connections: `served`, `refused`, `failed`; and
--- `lost` bytes.
+---@return table result Numbers of connections: `served`, `refused`, `failed`;
+-- and `lost` bytes.
 function storm.reloads(service, n)
   local workers, clients = service:ready().workers, {}
   for i = 1, 8 do

@@ -2,7 +2,6 @@
 -- clients go on.
 
 local helper = require "spec.helper"
-local libevent = require "libevent"
 local posix = require "spec.posix"
 local program = require "spec.program"
 local services = require "spec.services"
