@@ -176,6 +176,16 @@ build-specs: $(SPEC_MODULES) $(SPEC_HOSTS)
 fuzz: all build-specs ## random calls of everything that Lua can call
 	$(LUA) spec/fuzz/api.lua $(or $(SEEDS),1000)
 
+# Debian's Lua, from its source, with the checks that it has for such as we are;
+# where its stack moves whenever it may, deep recursion takes for ever.
+CHECKED_LUA = sh spec/host/checked_lua.sh $(BUILD)/lua
+
+checked: all build-specs ## the specs on a Lua that checks how its API is used
+	$$($(CHECKED_LUA) checked) $(shell command -v busted) $(SUITE)
+
+moving: all build-specs ## the specs on a Lua whose stack moves whenever it may
+	$$($(CHECKED_LUA) moving) $(shell command -v busted) --exclude-tags=load,deep $(SUITE)
+
 soak: all build-specs ## lets thousands of workers die: DEATHS=10000 RELOADS=100
 	$(LUA) spec/load/soak.lua $(or $(DEATHS),10000) $(or $(RELOADS),100)
 
@@ -233,6 +243,7 @@ check: ## everything that continuous integration runs after test
 	$(MAKE) --no-print-directory stress
 	$(MAKE) --no-print-directory fuzz
 	$(MAKE) --no-print-directory memory
+	$(MAKE) --no-print-directory checked SUITE=spec/core
 	$(MAKE) --no-print-directory docs types
 	$(MAKE) --no-print-directory rock
 
@@ -260,5 +271,5 @@ help: ## this list
 
 FORCE:
 .PHONY: all install uninstall env deps demo test specs build-specs build-bench stress sanitize \
-  fuzz soak memory coverage format format-check lint floors exports documented docs types check \
+  checked moving fuzz soak memory coverage format format-check lint floors exports documented docs types check \
   rock bench clean help FORCE

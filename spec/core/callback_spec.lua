@@ -145,7 +145,7 @@ describe("an error in a callback", function()
     assert.same({ true, "empty" }, { coroutine.resume(co) })
   end)
 
-  it("may be a stack overflow", function()
+  it("may be a stack overflow #deep", function()
     local base <close> = libevent.event_base()
     local function deep(n)
       return 1 + deep(n + 1)
@@ -159,7 +159,7 @@ describe("an error in a callback", function()
     assert.equal("empty", base:loop())
   end)
 
-  it("may come from a loop too deep in callbacks of other loops", function()
+  it("may come from a loop too deep in other loops #deep", function()
     local bases, depth = {}, 0
     local function nest()
       local base = libevent.event_base()
