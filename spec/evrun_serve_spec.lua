@@ -265,6 +265,64 @@ describe("evrun serve", function()
     end
   end))
 
+  it("leaves no worker that hangs when the monitor is gone", run(function()
+    local service <close> = start(app .. [[
+      does.late = function()
+        libevent.on_drain(function() while true do end end)
+        return "late"
+      end
+    ]], "--workers 2 --heartbeat 0.3 --listen 127.0.0.1:0 --reuseport")
+    local workers = service:ready().workers
+    assert.equal("late", (ask(workers[1].addresses[1], "late")))
+    local stream <close> = libevent.connect(workers[2].addresses[1])
+    service.program:kill "STOP" -- it is to see nothing
+    stream:write "hang\n"
+    libevent.sleep(0.05)
+    service.program:kill "KILL"
+    service:wait()
+    for _, each in ipairs(workers) do
+      while lives(each.pid) do
+        libevent.sleep(0.01)
+      end
+    end
+  end))
+
+  it("leaves no worker that hangs at its start", run(function()
+    local service <close> = start([[
+      io.stderr:write(require "libevent".posix.getpid(), " hangs\n")
+      while true do end
+    ]], "--workers 1 --heartbeat 0.3 --start 0.3 --listen 127.0.0.1:0")
+    local pid = tonumber((service:await "(%d+) hangs"))
+    service.program:kill "KILL"
+    service:wait()
+    while lives(pid) do
+      libevent.sleep(0.01)
+    end
+  end))
+
+  it("lets a worker live that is silent at its start, or watches ALRM",
+    run(function()
+      local service <close> = start([[
+        local libevent = require "libevent"
+        local now = libevent.evutil.gettime_monotonic
+        local till = now() + 1.2
+        libevent.sleep(0.2)
+        repeat until now() > till
+      ]] .. app .. [[
+        does.watch = function()
+          libevent.base():signal("ALRM", function() end):add()
+          libevent.posix.alarm(0.01)
+          libevent.sleep(0.05)
+          return "watched"
+        end
+      ]], "--workers 1 --heartbeat 0.3 --listen 127.0.0.1:0")
+      local worker = service:ready().workers[1]
+      assert.equal("watched", (ask(worker.addresses[1], "watch")))
+      assert.same({ "ready", worker.pid, 0 }, { worker.state,
+        service:ask "status".workers[1].pid, worker.deaths })
+      service:stop()
+    end))
+
   it("is controlled by its name", run(function()
     local service <close> = start(app, "--name the-app --workers 2 "
       .. "--listen 127.0.0.1:0")

@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #ifdef __linux__
 #include <sys/prctl.h>
 #endif
 
+#include "kernel/convert.h"
 #include "kernel/process.h"
 #include "kernel/result.h"
 #include "types/posix.h"
@@ -102,6 +104,28 @@ static int l_ignore(lua_State *L) {
   return lev_result(L, lev_signals_ignore(number), "ignore");
 }
 
+/***
+Lets `ALRM` come once after so much time, which ends the process where nobody
+watches it and it is not ignored; 0 for never. Each call takes the place of the one
+before. It comes whatever the process does, and when it goes on, where it was
+stopped by then. Forked children and programs that are started have no alarm; one
+that takes the place of this program keeps it. Does the work of `alarm`, and wraps
+`setitimer` with `ITIMER_REAL`.
+@function posix.alarm
+@param seconds number Exact to a microsecond.
+@return number left Seconds that were left of the one before; 0 if there was none.
+*/
+static int l_alarm(lua_State *L) {
+  double seconds = lev_checkseconds(L, 1);
+  struct itimerval before, timer = { .it_value = lev_timeval(seconds) };
+  if (seconds > 0 && timer.it_value.tv_sec == 0)
+    timer.it_value.tv_usec += timer.it_value.tv_usec == 0; /* never is 0 */
+  if (setitimer(ITIMER_REAL, &timer, &before) != 0)
+    return luaL_argerror(L, 1, "more than the system can wait for");
+  lua_pushnumber(L, lev_seconds(&before.it_value));
+  return 1;
+}
+
 /* The number of a child that has ended, which is left as it is; 0 if there is
  * none. */
 static pid_t ended(void) {
@@ -143,5 +167,6 @@ const luaL_Reg lev_posix_process[] = {
   { "geteuid", l_geteuid }, { "getpid", l_getpid },
   { "getppid", l_getppid }, { "processors", l_processors },
   { "setname", l_setname }, { "ignore", l_ignore },
-  { "reap", l_reap },       { NULL, NULL },
+  { "alarm", l_alarm },     { "reap", l_reap },
+  { NULL, NULL },
 };

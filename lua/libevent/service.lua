@@ -35,6 +35,14 @@ local function tell(text)
   end
 end
 
+--- Tells that the program is not starting any more.
+local function tell_started(text)
+  tell(text)
+  if watched and not base:is_closed() then
+    watched:guard()
+  end
+end
+
 --- Returns what to listen to: a socket that was inherited from whoever started
 -- this program, or else an address.
 --
@@ -88,7 +96,7 @@ end
 function service.ready()
   if not is_ready and not is_ending then
     is_ready = true
-    tell "READY=1"
+    tell_started "READY=1"
     if on_ready then
       base:task(on_ready)
     end
@@ -153,7 +161,7 @@ function service.start(given)
   local stop, interrupt = ending.on_signals(base, own.drain or patience,
     function()
       is_ending = true
-      tell "STOPPING=1"
+      tell_started "STOPPING=1"
     end)
   local message
   watched, message = watcher.find(base, function()

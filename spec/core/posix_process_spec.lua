@@ -184,3 +184,63 @@ describe("posix reap", function()
     helper.badargs(reap, nil, "table")
   end)
 end)
+
+describe("posix alarm", function()
+  it("ends the process when its time has come", function()
+    prints("0.0\ntrue\nsignal\tALRM\n", [[
+      print(own.alarm(3600))
+      local left = own.alarm(0)
+      print(left > 3000 and left <= 3600)
+      libevent.run(function()
+        local result = libevent.process.run { arg[-1], "-e", [=[
+          local own = require "libevent".posix
+          own.alarm(3600)
+          own.alarm(0.01)
+          while true do end
+        ]=] }
+        print(result.how, result.what)
+      end)
+    ]])
+  end)
+
+  it("is told to who watches it", function()
+    prints("ALRM\nALRM\n0.0\n", [[
+      local base <close> = libevent.event_base()
+      assert(base:signal("ALRM", function(_, name)
+        print(name)
+      end):add())
+      for _, seconds in ipairs { 0.001, 1e-9 } do
+        own.alarm(seconds)
+        base:loop "once"
+      end
+      print(own.alarm(0))
+    ]])
+  end)
+
+  it("is none of forked children, and of programs that are started",
+    function()
+      prints("0.0\n0.0\n0.0\n0.0\n", [[
+        own.alarm(3600)
+        local code = "print(require [=[libevent]=].posix.alarm(0))"
+        local command = arg[-1] .. " -e '" .. code .. "'"
+        local pid = posix.fork()
+        if pid == 0 then
+          print(own.alarm(0))
+          os.exit(0)
+        end
+        posix.wait(pid)
+        os.execute(command)
+        io.write(io.popen(command):read "a")
+        libevent.run(function()
+          io.write(libevent.process.run { arg[-1], "-e", code }.stdout)
+        end)
+      ]])
+    end)
+
+  it("refuses bad arguments", function()
+    local function alarm(_, ...)
+      return own.alarm(...)
+    end
+    helper.badargs(alarm, nil, "seconds")
+  end)
+end)

@@ -15,6 +15,10 @@ local most_unsent = 64 * 1024
 -- workers do.
 local often = 1
 
+--- How many times as long as a monitor waits this process may be silent until
+-- the system ends it: the monitor comes first, if it is still there.
+local patience = 3
+
 --- Made by `watcher.find`.
 ---@class libevent.service.watcher
 local Watcher = {}
@@ -74,6 +78,14 @@ local function counters(base, late)
     collectgarbage "count" * 1024, late)
 end
 
+--- Lets the system end this process after so many seconds, unless that is put
+-- off: if it hangs, nobody else may be left who would.
+local function put_off(self, seconds)
+  if self.channel and seconds then
+    core.posix.alarm(patience * seconds)
+  end
+end
+
 --- Gives signs of life from here on, from the loop.
 local function beat(self, every)
   local due = self.base:now() + every
@@ -83,11 +95,21 @@ local function beat(self, every)
       self:tell(counters(self.base, math.max(0, now - due)))
     end
     self:tell "WATCHDOG=1"
+    if self.is_guarded then
+      put_off(self, self.limit)
+    end
     due = now + every
     timer:add(every)
   end)
   self.pulse:background()
   self.pulse:add(every)
+end
+
+--- Notes that the program is not starting any more: from here on it hangs where
+-- it gives no sign of life.
+function Watcher:guard()
+  self.is_guarded = true
+  put_off(self, self.limit)
 end
 
 --- Finds out who watches this process, and gives signs of life.
@@ -109,6 +131,8 @@ function watcher.find(base, on_end)
   end
   local seconds = limit(fd ~= nil)
   if seconds then
+    self.limit = seconds
+    put_off(self, tonumber(os.getenv "EVRUN_START"))
     beat(self, fd and math.min(often, seconds / 4) or seconds / 2)
   end
   return self

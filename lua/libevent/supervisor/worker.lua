@@ -125,6 +125,7 @@ local function prepare(self, how, sockets, names, theirs)
   local environment = {
     EVRUN_CHANNEL = ("%d"):format(3 + #sockets),
     EVRUN_NAME = how.name or false,
+    EVRUN_START = ("%g"):format(how.start),
     EVRUN_WORKER = ("%d"):format(self.number),
     LISTEN_FDNAMES = names,
     LISTEN_FDS = ("%d"):format(#sockets),
