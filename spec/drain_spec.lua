@@ -38,18 +38,18 @@ local function wait_until(fn)
 end
 
 describe("a server that drains", function()
-  it("closes connections that are idle", run(function()
+  it("ends the input of connections that are idle", run(function()
     local ends = {}
     local server = assert(serve(anywhere, function(stream)
       echo(stream)
-      ends[#ends + 1] = stream:is_closed()
+      ends[#ends + 1] = pack(stream:error())
     end))
     local one <close> = client(server)
     local other <close> = client(server)
     assert.equal("1", ask(one, "1"))
     assert.equal("2", ask(other, "2"))
     assert.same({ true, n = 1 }, pack(server:drain(10, 0)))
-    assert.same({ true, true }, ends)
+    assert.same({ { nil, n = 1 }, { nil, n = 1 } }, ends)
     assert.equal("", (one:read("a", 10)))
     assert.equal(0, server:counters().failed)
   end))
@@ -90,28 +90,54 @@ describe("a server that drains", function()
     assert.is_true(task:wait())
   end))
 
-  it("tells of no error of who says goodbye to what it closed",
-    run(function(base)
-      local errors = {}
-      base:on_error(function(err)
-        errors[#errors + 1] = err
-      end)
+  it("lets a function say goodbye", run(function(base)
+    local errors = {}
+    base:on_error(function(err)
+      errors[#errors + 1] = err
+    end)
+    local server = assert(serve(anywhere, function(stream)
+      echo(stream)
+      stream:write "bye\n"
+      sleep(0.01)
+      stream:write "bye\n"
+      error("an error", 0)
+    end))
+    local stream <close> = client(server)
+    assert.equal("1", ask(stream, "1"))
+    local task = spawn(server.drain, server, 10, 0)
+    assert.equal("bye\nbye\n", stream:read("a", 10))
+    assert.is_true(task:wait())
+    assert.same({ "an error" }, errors)
+  end))
+
+  it("ends waits of every form, and relays", run(function()
+    local ways = {
+      read = { "l" }, readsome = { 10 }, readuntil = { "x" },
+      readframe = { ">s4" }, peek = { 3 }, relay = {},
+    }
+    for name, arguments in pairs(ways) do
+      local got
       local server = assert(serve(anywhere, function(stream)
-        echo(stream)
-        stream:write "bye\n"
+        if name == "relay" then
+          arguments[1] = stream
+        end
+        got = pack(stream[name](stream, table.unpack(arguments)))
+        stream:write "bye"
       end))
       local stream <close> = client(server)
-      assert.equal("1", ask(stream, "1"))
-      assert.is_true(server:drain(10, 0))
-      server = assert(serve(anywhere, function(one)
-        echo(one)
-        error("another", 0)
-      end))
-      local other <close> = client(server)
-      assert.equal("1", ask(other, "1"))
-      assert.is_true(server:drain(10, 0))
-      assert.same({ "another" }, errors)
-    end))
+      wait_until(function()
+        return server:counters().open == 1
+      end)
+      if name == "relay" then -- which is work, not idleness
+        assert.same({ nil, "timed out", errno.ETIMEDOUT, 1 },
+          { server:drain(0.02, 0) })
+      else
+        assert.is_true(server:drain(10, 0))
+        assert.same({ nil, n = 1 }, got, name)
+        assert.equal("bye", stream:read("a", 10))
+      end
+    end
+  end))
 
   it("takes in who waits already, but not more than it may have",
     run(function()
@@ -179,7 +205,7 @@ describe("libevent.drain", function()
     end)
     sleep(0.02)
     assert.same({ 0, {}, n = 2 }, pack(drain(base, 10, 0)))
-    assert.same({ nil, "closed", errno.ECANCELED, n = 3 }, got)
+    assert.same({ nil, n = 1 }, got)
     assert.equal(0, answered)
     assert.equal("done\n", (busy:read("a", 10)))
   end))
@@ -209,6 +235,92 @@ describe("libevent.drain", function()
     assert.is_true(made[2]:is_closed())
     assert.equal("", (one:read("a", 10)))
   end))
+
+  it("tells event callbacks of the end of the input", run(function(base)
+    for _, kind in ipairs { "stream", "bufferevent" } do
+      local events, one = {}, nil
+      local listener = base:listener(anywhere, nil, function(_, socket)
+        one = base[kind](base, socket)
+        one:setcb {
+          event = function(self, ...)
+            events[#events + 1] = pack(...)
+            self:write "bye\n"
+            self:close()
+          end,
+        }
+        one:enable "r"
+      end)
+      local stream <close> = client(listener)
+      wait_until(function()
+        return one
+      end)
+      sleep(0.01)
+      local task = spawn(drain, base, 20, 0)
+      assert.equal("bye\n", stream:read("a", 10))
+      assert.same({ 0, {}, n = 2 }, pack(task:wait()))
+      assert.same({ { "eof", "r", n = 2 } }, events, kind)
+      assert.is_true(one:is_closed())
+    end
+  end))
+
+  it("closes at the deadline what event callbacks have not",
+    run(function(base)
+      for _, kind in ipairs { "stream", "bufferevent" } do
+        local events, one = 0, nil
+        local listener = base:listener(anywhere, nil, function(_, socket)
+          one = base[kind](base, socket)
+          one:setcb {
+            read = error,
+            event = function()
+              events = events + 1
+            end,
+          }
+          one:enable "r"
+        end)
+        local stream <close> = client(listener)
+        wait_until(function()
+          return one
+        end)
+        sleep(0.01)
+        local task = spawn(drain, base, 0.1, 0)
+        wait_until(function()
+          return events == 1
+        end)
+        stream:write "too late\n"
+        assert.same({ 1, 1 }, { task:wait(), events }, kind)
+        assert.is_true(one:is_closed())
+      end
+    end))
+
+  it("reports errors of event callbacks as others of theirs",
+    run(function(base)
+      local errors = {}
+      base:on_error(function(err)
+        errors[#errors + 1] = err
+      end)
+      for i, kind in ipairs { "stream", "bufferevent" } do
+        local one
+        local listener = base:listener(anywhere, nil, function(_, socket)
+          one = base[kind](base, socket)
+          one:setcb {
+            event = function()
+              one:close()
+              error("no", 0)
+            end,
+          }
+          one:enable "r"
+        end)
+        local stream <close> = client(listener)
+        wait_until(function()
+          return one
+        end)
+        sleep(0.01)
+        assert.same({ 0, {}, n = 2 }, pack(drain(base, 20, 0)))
+        assert.equal(i, #errors)
+        assert.equal("no", errors[i])
+        assert.is_nil((stream:read("l", 10)))
+      end
+    end))
 
   it("cuts the rest at the deadline, and tells whom", run(function(base)
     local streams = {}

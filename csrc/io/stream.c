@@ -286,6 +286,7 @@ static const luaL_Reg methods[] = {
   { "sendfile", l_stream_sendfile },
   { "relay", l_stream_relay },
   { "setcb", l_stream_setcb },
+  { "getcb", l_stream_getcb },
   { "enable", l_stream_enable },
   { "disable", l_stream_disable },
   { "timeouts", l_stream_timeouts },

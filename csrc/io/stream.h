@@ -122,7 +122,8 @@ struct lev_stream {
   bool written;     /* there is a write callback */
   bool enabled;     /* for the callbacks */
   bool watched;     /* the input is */
-  bool ended;       /* the input has */
+  bool ended;       /* the input has, */
+  bool deaf;        /* since the script wants no more: the peer may go on */
   bool told_end;    /* the event callback was told of that */
   bool told_break;  /* and that nothing can be sent any more */
   bool cut;         /* it is to be told that relaying ended early */
@@ -295,6 +296,7 @@ int l_stream_shutdown(lua_State *L);
 int l_stream_sendfile(lua_State *L);
 int l_stream_relay(lua_State *L);
 int l_stream_setcb(lua_State *L);
+int l_stream_getcb(lua_State *L);
 int l_stream_enable(lua_State *L);
 int l_stream_disable(lua_State *L);
 int l_stream_timeouts(lua_State *L);

@@ -236,6 +236,25 @@ int l_stream_setcb(lua_State *L) {
 }
 
 /***
+Returns the callbacks.
+@function stream:getcb
+@return function? read
+@return function? write
+@return function? event
+*/
+int l_stream_getcb(lua_State *L) {
+  const lev_stream *self = lev_stream_self(L);
+  bool has[] = { self->called, self->written, self->listens };
+  for (int i = 0; i < 3; i++) {
+    if (has[i]) /* else it may hold a delimiter */
+      lua_getiuservalue(L, 1, LEV_UV_READCB + i);
+    else
+      lua_pushnil(L);
+  }
+  return 3;
+}
+
+/***
 Lets data come to the callbacks again.
 @function stream:enable
 @return boolean? ok

@@ -91,6 +91,7 @@ static void detachscript(lua_State *L, lev_stream *self) {
 
 bool lev_stream_linger(lua_State *L, lev_object *object, bool now) {
   lev_stream *self = (lev_stream *)object;
+  self->ended = self->ended && !self->deaf; /* what still comes is discarded */
   if (now || isidle(self) || !lev_trycall(L, hold) || !object->open)
     return false;
   object->lingering = true;

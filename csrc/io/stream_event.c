@@ -6,9 +6,14 @@
 
 /* Watching and pinning. */
 
+/* Whether a write waits for reading where nobody wants what is read. */
+static bool readspast(const lev_stream *self) {
+  return self->deaf && self->crossed[1];
+}
+
 static bool wantsinput(const lev_stream *self) {
   if (self->ended || self->greeting)
-    return self->greeting && !self->broken;
+    return (self->greeting || readspast(self)) && !self->broken;
   if (self->head.lingering || self->reader != NULL || self->crossed[1])
     return true;
   if (self->sink != NULL)
@@ -152,7 +157,7 @@ static void received(lev_stream *self, size_t n) {
     self->used = lev_lately();
   if (self->timeout[0] > 0)
     self->active[0] = lev_now();
-  if (self->head.lingering)
+  if (self->head.lingering || self->deaf)
     return;
   if (self->sink != NULL)
     lev_relay_take(self, base->area.bytes, n);
@@ -175,7 +180,7 @@ static void flushcrossed(lev_stream *self) {
 bool lev_stream_fill(lev_stream *self) {
   lev_base *base = self->head.base;
   lev_stream_cleararea(base);
-  if (self->ended)
+  if (self->ended && !readspast(self))
     return true;
   ssize_t n = self->transport->read(self->session, self->fd, base->area.bytes,
                                     LEV_AREA);
@@ -190,6 +195,7 @@ bool lev_stream_fill(lev_stream *self) {
       lev_stream_watch(self);
     return false;
   }
+  self->deaf = false; /* it is the peer's own end */
   endinput(self, n == 0 ? 0 : errno);
   if (self->crossed[1])
     flushcrossed(self);
@@ -270,6 +276,8 @@ void lev_stream_on_read(evutil_socket_t fd, short what, void *arg) {
     return;
   if (greeted || self->crossed[1])
     flushcrossed(self);
+  if (readspast(self))
+    lev_stream_fill(self);
   bool wanted = self->ended || wantsinput(self);
   if (wanted && (self->ended || lev_stream_fill(self)))
     deliver(self);

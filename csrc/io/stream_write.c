@@ -10,6 +10,7 @@
 #include "kernel/convert.h"
 #include "kernel/result.h"
 #include "types/evbuffer.h"
+#include "types/socket.h"
 
 struct evbuffer *lev_stream_output(lev_stream *self) {
   if (self->output != NULL)
@@ -287,16 +288,7 @@ int l_stream_flush(lua_State *L) {
   return 1;
 }
 
-/***
-Ends what this side sends, once all of it is sent: the peer reads it, and then
-the end. Reading goes on.
-@function stream:shutdown
-@return boolean? ok
-@return string? message
-@return integer? code An errno value.
-*/
-int l_stream_shutdown(lua_State *L) {
-  lev_stream *self = lev_stream_self(L);
+static int endoutput(lua_State *L, lev_stream *self) {
   if (self->broken)
     return lev_failure(L, "shutdown", self->error != 0 ? self->error : EPIPE);
   bool again = self->shut;
@@ -312,4 +304,43 @@ int l_stream_shutdown(lua_State *L) {
                     self->transport->shutdown(self->session, self->fd) == 0 ||
                         errno == EAGAIN,
                     "shutdown");
+}
+
+/* What has been read by now can still be taken. */
+static void endinput(lua_State *L, lev_stream *self) {
+  if (self->head.open && !self->ended) {
+    self->deaf = true;
+    lev_stream_end(self, 0);
+    lev_stream_update(L, self, 1);
+  }
+}
+
+/***
+Ends one direction of the connection, or both.
+
+`"w"` ends what this side sends, once all of it is sent: the peer reads it, and
+then the end. Reading goes on.
+
+`"r"` ends the input, as if the peer had ended what it sends: what the stream has
+read already can still be taken, then who reads or relays, and the event
+callback, are told of the end. Nothing more is read, and the peer is not told;
+writing goes on. What comes later is discarded when the stream is closed, so
+that the peer gets what was written.
+@function stream:shutdown
+@param how? string `"r"`, `"w"` or `"rw"`; `"w"` by default.
+@return boolean? ok
+@return string? message
+@return integer? code An errno value.
+*/
+int l_stream_shutdown(lua_State *L) {
+  lev_stream *self = lev_stream_self(L);
+  int how = lua_isnoneornil(L, 2) ? SHUT_WR : lev_checkhow(L, 2);
+  int n = 1;
+  if (how == SHUT_RD)
+    lua_pushboolean(L, 1);
+  else
+    n = endoutput(L, self);
+  if (how != SHUT_WR)
+    endinput(L, self);
+  return n;
 }

@@ -36,15 +36,15 @@ local function stop(self)
   connections.tell_ended(self)
 end
 
---- Waits until it has stopped and no connection is open; closes those that are
--- quiet for so long.
+--- Waits until it has stopped and no connection is open; ends the input of
+-- those that are quiet for so long.
 local function wait(self, timeout, quiet)
   local deadline = timeout and self.base:now() + timeout
   local between = quiet and drain.pause(quiet) or pause
   while self.open > 0 or not self.listener:is_closed() do
     self.ended = self.ended or self.base:condition()
     if quiet then
-      connections.close_quiet(self, quiet)
+      connections.dismiss_quiet(self, quiet)
     end
     local left = deadline and math.max(0, deadline - self.base:now())
     local look = self.open > 0 and not (left and left <= between)
@@ -86,10 +86,10 @@ end
 
 --- Takes it out of service: it takes in who waits in the system already, as
 -- far as it may have more, and accepts no more. Then it waits until the
--- connections have ended. Those that are idle are closed: nothing was read or
--- sent for so many seconds, and the task waits for its peer, which returns nil
--- and `"closed"`. At the deadline those that are left are canceled. Only a task
--- can.
+-- connections have ended. The input of those that are idle is ended, as by
+-- their peers: nothing was read or sent for so many seconds, and the task waits
+-- for its peer, which returns nil. At the deadline those that are left are
+-- canceled. Only a task can.
 ---@param seconds? number
 ---@param quiet? number Seconds; 1 by default.
 ---@return boolean? ok nil if some had to be canceled.
@@ -195,11 +195,12 @@ end
 
 --- Takes a base out of service, as @{server:drain} does a server: every
 -- listener is closed, the functions of @{libevent.on_drain} are called, and
--- connections that have come to listeners get some time to end. Idle ones are
--- closed, be they those of servers, of tasks that have accepted them, or
--- streams and bufferevents with callbacks. What was closed already and has not
--- handed over all yet is waited for. At the deadline those that are left are
--- canceled and closed.
+-- connections that have come to listeners get some time to end. The input of
+-- idle ones is ended, as by their peers, be they those of servers, of tasks
+-- that have accepted them, or streams and bufferevents whose event callback is
+-- told `"eof"` then; those with callbacks but none for events are closed. What
+-- was closed already and has not handed over all yet is waited for. At the
+-- deadline those that are left are canceled and closed.
 --
 -- Connections of listeners in the background are spared. While it lasts,
 -- nothing new can listen: `serve` and `listen` return nil, `"draining"` and

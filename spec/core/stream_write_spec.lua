@@ -170,20 +170,6 @@ describe("stream:flush", function()
   end))
 end)
 
-describe("stream:shutdown", function()
-  it("ends what this side sends, and reading goes on", run(function(base)
-    local one, other, _ <close> = streams(base)
-    one:write "question"
-    assert.is_true(one:shutdown())
-    assert.is_true(one:shutdown())
-    assert.same(pack(nil, "write: Broken pipe", EPIPE), pack(one:write "x"))
-    assert.equal("question", other:read "a")
-    other:write "answer"
-    other:shutdown()
-    assert.equal("answer", one:read "a")
-  end))
-end)
-
 describe("stream:close", function()
   it("hands over what was written", run(function(base)
     local one, other = libevent.socketpair()

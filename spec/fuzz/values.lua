@@ -155,7 +155,7 @@ local of_streams = {
   end,
   setcb = function() return random(3) > 1 and callbacks() or nil end,
   timeouts = function() return seconds(), seconds() end,
-  shutdown = function() end,
+  shutdown = function() return pick { nil, "r", "w", "rw" } end,
 }
 
 --- Where a socket of the pool receives datagrams.

@@ -114,18 +114,11 @@ local function run(self, connection)
   end
 end
 
---- Whether an error only says that a drain has closed the stream: its function
--- was in a loop over lines and wanted to say goodbye.
-local function is_farewell(connection, err)
-  return connection.quiet and type(err) == "string"
-    and err:find("attempt to use a closed stream", 1, true)
-end
-
 --- The task of a connection.
 local function serve_one(self, connection)
   local mine <close> = connection
   local ok, err, traceback = core.pcall(run, self, mine)
-  if not ok and not is_farewell(mine, err) then
+  if not ok then
     tell(self, err, traceback, mine)
   end
 end
@@ -185,8 +178,8 @@ local function is_quiet(connection, seconds)
   return what == "read" and object == tostring(stream)
 end
 
--- Closes the streams of those that are quiet: their tasks are told.
-function connections.close_quiet(self, seconds)
+-- Ends the input of those that are quiet: their functions may say goodbye.
+function connections.dismiss_quiet(self, seconds)
   local list = {}
   for connection in pairs(self.connections) do
     if is_quiet(connection, seconds) then
@@ -194,8 +187,7 @@ function connections.close_quiet(self, seconds)
     end
   end
   for _, connection in ipairs(list) do
-    connection.quiet = true
-    connection.stream:close()
+    connection.stream:shutdown "r"
   end
 end
 

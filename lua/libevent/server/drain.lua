@@ -139,29 +139,47 @@ local function streams_of(servers)
   return set
 end
 
---- Closes what is idle, and no server looks after.
-local function close_quiet(base, servers, quiet)
+--- Ends the input of a connection, or closes it if nobody would be told.
+local function dismiss(base, connection)
+  local is_stream = tostring(connection):find "^libevent%.stream:"
+  local read, _, event = connection:getcb()
+  if not event and (read or not is_stream) then
+    connection:close()
+  elseif is_stream then
+    connection:shutdown "r"
+  else -- its own shutdown would let what still comes break the connection
+    connection:disable "r"
+    base:defer(function()
+      if not connection:is_closed() then
+        event(connection, "eof", "r")
+      end
+    end)
+  end
+end
+
+--- Ends what is idle, and no server looks after.
+local function dismiss_quiet(base, servers, quiet)
   local served = streams_of(servers)
   for _, each in ipairs(base:accepted()) do
     local idle = not served[each] and not each:is_closed() and each:idle()
     if idle and idle >= quiet then
-      each:close()
+      dismiss(base, each)
     end
   end
 end
 
---- Closes what is idle; returns whether nothing is left.
+--- Ends what is idle; returns whether nothing is left.
 local function look(self, servers, quiet)
   local over = true
   for _, each in ipairs(servers) do
     connections.sweep(each)
-    connections.close_quiet(each, quiet)
+    connections.dismiss_quiet(each, quiet)
     over = over and each.open == 0
   end
   for _, each in ipairs(self.tasks) do
     over = over and (each:is_closed() or each:is_done())
   end
-  close_quiet(self.base, servers, quiet)
+  dismiss_quiet(self.base, servers, quiet)
   return over and self.base:accepted().n == 0
 end
 
