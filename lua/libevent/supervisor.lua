@@ -84,8 +84,9 @@ end
 -- "ending"; `age` in seconds, `reloads`, and `workers`: for each `worker`, its
 -- number; `state`: "starting", "ready", "draining", "hung", "waiting",
 -- "crash-loop" or "stopped"; `addresses`, `deaths`, `leaving`: how many older
--- ones still end; and where there are such `pid`, `age`, `counters`, `status`,
--- `last_death`, and `next_attempt` in seconds.
+-- ones still end; and where there are such `pid`, `age`, `counters`, `counted`:
+-- seconds since they were told; `status`, `last_death`, and `next_attempt` in
+-- seconds.
 function Supervisor:status()
   local workers = {}
   for i, each in ipairs(self.slots) do

@@ -73,11 +73,37 @@ local function places(tasks)
   return table.move(list, 1, told, 1, {}), #list
 end
 
+--- A file of /proc about a process; nil where the system has none.
+local function read_proc(pid, name)
+  local file <close> = io.open(("/proc/%s/%s"):format(pid, name))
+  return file and file:read "a"
+end
+
 --- Resident memory in bytes, where the system tells it.
-local function resident()
-  local file <close> = io.open "/proc/self/status"
-  local kib = file and file:read "a":match "VmRSS:%s*(%d+)"
+local function resident(pid)
+  local text = read_proc(pid, "status")
+  local kib = text and text:match "VmRSS:%s*(%d+)"
   return kib and tonumber(kib) * 1024
+end
+
+--- Seconds that processors have worked for a process: its ticks, in which user
+-- space sees 100 a second. Its name, in brackets, may have any bytes.
+local function worked(pid)
+  local text = read_proc(pid, "stat") or ""
+  local user, system = text:match("^.*%)" .. (" %S+"):rep(11)
+    .. " (%d+) (%d+)")
+  return user and (user + system) / 100
+end
+
+--- What a monitor tells, and what its workers use.
+local function service(controls)
+  local state = controls { verb = "status" }
+  for _, each in ipairs(state and state.workers or {}) do
+    if each.pid then
+      each.cpu, each.resident = worked(each.pid), resident(each.pid)
+    end
+  end
+  return state
 end
 
 --- Returns what `evrun top` makes its screen of.
@@ -94,10 +120,9 @@ function status.sample(console)
   sample.time = base:now()
   sample.objects = select(2, connections(base, 0))
   sample.lua = collectgarbage "count" * 1024
-  sample.resident = resident()
+  sample.resident = resident "self"
   sample.places, sample.places_in_all = places(tasks)
-  sample.service = console.controls
-    and console.controls { verb = "status" } or nil
+  sample.service = console.controls and service(console.controls) or nil
   return sample
 end
 

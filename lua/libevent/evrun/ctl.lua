@@ -4,6 +4,10 @@ local encode = require "libevent.evrun.json".encode
 local find = require "libevent.console.find"
 local look = require "libevent.evrun.look"
 local protocol = require "libevent.console.protocol"
+local units = require "libevent.evrun.units"
+local workers = require "libevent.evrun.workers"
+
+local known = units.known
 
 local usage = [[
 usage: evrun ctl [options] name|pid|path command
@@ -25,21 +29,6 @@ local patience = 5
 local numbered = { status = false, reload = false, stop = false,
   restart = true, scale = true }
 
-local function bytes(n)
-  return n and ("%.1f MiB"):format(n / 1024 ^ 2) or "-"
-end
-
---- What a worker does, and when it will be started again if it is not there.
-local function state_of(worker)
-  local text = worker.state
-  if worker.next_attempt then
-    text = ("%s (%.1f s)"):format(text, worker.next_attempt)
-  elseif worker.leaving > 0 then
-    text = ("%s (+%d)"):format(text, worker.leaving)
-  end
-  return text
-end
-
 --- Returns the state of a service as lines.
 ---@param status table As @{supervisor:status} returns it.
 ---@return string text
@@ -49,17 +38,15 @@ local function show(status)
   for i, each in ipairs(status.workers) do
     local counters = each.counters or {}
     rows[i + 1] = {
-      tostring(each.worker), state_of(each), each.pid and tostring(each.pid)
-        or "-", each.age and look.age(each.age) or "-", tostring(each.deaths),
-      counters.connections and ("%d"):format(counters.connections) or "-",
-      bytes(counters.lua), table.concat(each.addresses, " "),
-      look.plain(each.last_death or "-"),
+      tostring(each.worker), workers.state(each), known(each.pid),
+      known(each.age, look.age), tostring(each.deaths),
+      known(counters.connections, units.whole),
+      known(counters.lua, units.bytes),
+      table.concat(each.addresses, " "), known(each.last_death, look.plain),
     }
   end
-  return ("%s (process %d)  %s  up %s  reloads %d\n%s"):format(
-    look.plain(status.name or "?"), status.pid, status.state,
-    look.age(status.age), status.reloads,
-    look.columns(rows, { true, false, true, true, true, true, true }))
+  return ("%s\n%s"):format(workers.head(status), look.columns(rows,
+    { true, false, true, true, true, true, true }))
 end
 
 local function ask(word, request, as_json, timeout)

@@ -3,12 +3,17 @@
 local core = require "libevent.core"
 local find = require "libevent.console.find"
 local look = require "libevent.evrun.look"
+local top_service = require "libevent.evrun.top_service"
+local units = require "libevent.evrun.units"
+
+local bytes, duration, short = units.bytes, units.duration, units.short
 
 local usage = [[
 usage: evrun top [options] name|pid|path
 Shows what a process does that runs with --console, or has called
 libevent.console: its tasks, by where they wait, and how busy the loop is, which
-is measured for as long as this runs.
+is measured for as long as this runs. Of the monitor of a service it shows what
+its workers do.
   --once          one screen, then end
   --interval secs time between two screens; 1 by default
   --timeout secs  how long to wait for an answer; 5 by default
@@ -17,30 +22,8 @@ is measured for as long as this runs.
 
 local patience, interval = 5, 1
 
---- Places that fit on a terminal.
+--- Places, or workers, that fit on a terminal.
 local fitting = 15
-
---- A number with a unit: 1234567 is "1.2M".
-local function short(n)
-  local units, i = { "", "k", "M", "G", "T" }, 1
-  while n >= 1000 and i < #units do
-    n, i = n / 1000, i + 1
-  end
-  return (i == 1 and "%.0f%s" or "%.1f%s"):format(n, units[i])
-end
-
-local function bytes(n)
-  local units, i = { "B", "KiB", "MiB", "GiB", "TiB" }, 1
-  while n >= 1024 and i < #units do
-    n, i = n / 1024, i + 1
-  end
-  return (i == 1 and "%.0f %s" or "%.1f %s"):format(n, units[i])
-end
-
-local function duration(seconds)
-  return seconds < 1 and ("%.0f ms"):format(seconds * 1000)
-    or ("%.1f s"):format(seconds)
-end
 
 --- How late deadlines came between two samples: what half of them kept to, and
 -- the latest.
@@ -115,26 +98,39 @@ local function screen(now, before, most)
   }
 end
 
+--- Makes a screen of each sample but the first, which is noted.
+local function screens(most)
+  local before, service = nil, top_service.new()
+  return function(now)
+    local text = before and not now.service and screen(now, before, most)
+    if now.service then
+      service:note(now)
+      text = before and service:screen(most)
+    end
+    before = now
+    return text
+  end
+end
+
 local function top(word, once, every, timeout)
   local remote <close>, message = find.connect(word, timeout)
   if not remote then
     return nil, message
   end
   local clears = core.isatty(io.stdout) and not once
-  local before, now
-  before, message = remote:request "T"
-  while before do
+  local show = screens(clears and fitting or math.huge)
+  local sample
+  sample, message = remote:request "T"
+  while sample do
+    local text = show(sample)
+    if text then
+      text = clears and "\27[H\27[J" .. text or once and text or text .. "\n"
+      if not io.write(text) or not io.flush() or once then
+        return true
+      end
+    end
     core.sleep(every)
-    now, message = remote:request "T"
-    if not now then
-      return nil, message
-    end
-    local text = screen(now, before, clears and fitting or math.huge)
-    text = clears and "\27[H\27[J" .. text or once and text or text .. "\n"
-    if not io.write(text) or not io.flush() or once then
-      return true
-    end
-    before = now
+    sample, message = remote:request "T"
   end
   return nil, message
 end

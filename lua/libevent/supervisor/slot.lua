@@ -296,6 +296,8 @@ function Slot:status()
     status.pid = one.pid
     status.age = worker.rounded(self.base:now() - one.started)
     status.counters, status.status = one.counters, one.status
+    status.counted = one.counted
+      and worker.rounded(self.base:now() - one.counted)
   end
   if not one and self.wanted then
     status.next_attempt = worker.rounded(math.max(0,

@@ -50,7 +50,7 @@ local words = {
     for name, value in text:gmatch "([%w_]+)=(%S+)" do
       counters[name] = tonumber(value)
     end
-    self.counters = counters
+    self.counters, self.counted = counters, self.base:now()
   end,
 }
 
