@@ -32,7 +32,8 @@ name: `code == libevent.errno.ECONNREFUSED`.
 #define LEV_EXPORT __attribute__((visibility("default")))
 
 /***
-Returns the version of libevent. Wraps `event_get_version`.
+Returns the version of libevent. Wraps `event_get_version` and
+`event_get_version_number`.
 @function libevent.get_version
 @return string version Of the library in use.
 @return integer number The same as a number.

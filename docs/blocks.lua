@@ -159,6 +159,18 @@ function blocks.definition(line)
   return owner, mark, name, arguments
 end
 
+--- Returns the names in backticks that follow a word in its sentences, such as
+-- those of what a function wraps.
+function blocks.names_after(text, word)
+  local names = {}
+  for sentence in text:gsub("%s+", " "):gmatch(word .. " (.-)%.%f[%s\0]") do
+    for name in sentence:gmatch "`([%w_]+)`" do
+      names[#names + 1] = name
+    end
+  end
+  return names
+end
+
 --- Returns the lines of a file.
 function blocks.lines(file)
   local lines = {}
@@ -178,9 +190,21 @@ function blocks.read(files)
   return list
 end
 
+--- Whether a function in C makes objects, of the class that it stands beside or
+-- of any where it is a method of a base.
+local function makes(block, beside, at)
+  local result = block.returns[1] and block.returns[1].type or ""
+  if at.short == "event_base" then
+    return result:find "^libevent%.[%w_]+%??$" ~= nil
+  end
+  return block.lang == "c" and beside and beside.kind == "class"
+    and beside ~= at
+end
+
 --- Groups blocks into pages, one per module and class. A function belongs to
 -- what its name begins with, wherever it stands; in C, one that stands beside
--- another class makes objects of that class. The list is a map by name, too.
+-- another class makes objects of that class, as do methods of a base that
+-- return one. The list is a map by name, too.
 function blocks.pages(list)
   local pages, home = {}, {}
   local function page(name)
@@ -194,8 +218,8 @@ function blocks.pages(list)
     if block.kind == "function" then
       local owner = block.name:match "^(.*)[.:]" or root
       local at = page(owner == root and root or root .. "." .. owner)
-      local beside = block.lang == "c" and home[block.file]
-      block.makes = beside and beside.kind == "class" and beside ~= at
+      local beside = home[block.file]
+      block.makes = makes(block, beside, at)
       table.insert(at.functions, block)
     elseif block.kind and block.kind ~= "within" then
       local at = page(block.name)
@@ -205,14 +229,30 @@ function blocks.pages(list)
   end
   for _, at in ipairs(pages) do
     at.kind = at.kind or "class"
-    if at.kind == "class" and at.short ~= "object" and at.block
-        and at.block.lang == "c" then
+    local block = at.block -- a module may be called like a class, too
+    if block and block.kind == "class" and block.lang == "c"
+        and at.short ~= "object" then
       at.parent = pages[root .. ".object"]
     end
   end
   table.sort(pages, function(a, b)
     return a.name < b.name
   end)
+  return pages
+end
+
+--- Returns the pages of the manual: a class in Lua whose objects have no name
+-- is for the modules themselves.
+function blocks.manual(list)
+  local pages = blocks.pages(list)
+  for i = #pages, 1, -1 do
+    local block = pages[i].block
+    if block and block.lang == "lua" and block.kind == "class"
+        and not block.code:find "__name" then
+      pages[pages[i].name] = nil
+      table.remove(pages, i)
+    end
+  end
   return pages
 end
 

@@ -10,7 +10,7 @@
 local blocks = require "docs.blocks"
 
 local out, files = arg[1], { table.unpack(arg, 2) }
-local pages = blocks.pages(blocks.read(files))
+local pages = blocks.manual(blocks.read(files))
 local broken = {}
 
 --- LDoc's names of everything a text may refer to.

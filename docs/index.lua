@@ -92,15 +92,11 @@ local function summary(text)
   return text:match "^(.-%.) " or text
 end
 
---- The functions of libevent that a text says it wraps.
+--- The functions of libevent that a text says it stands for.
 local function wrapped(text)
-  local names = {}
-  for sentence in text:gmatch "Wraps%s+(.-)%." do
-    for name in sentence:gmatch "`([%w_]+)`" do
-      names[#names + 1] = name
-    end
-  end
-  return names
+  local names = blocks.names_after(text, "Wraps")
+  local others = blocks.names_after(text, "Does the work of")
+  return table.move(others, 1, #others, #names + 1, names)
 end
 
 local function gather(produce)
@@ -169,7 +165,7 @@ end
 
 local out, files = arg[1], { table.unpack(arg, 2) }
 local entries = {}
-for _, page in ipairs(blocks.pages(blocks.read(files))) do
+for _, page in ipairs(blocks.manual(blocks.read(files))) do
   table.insert(entries, page_entry(page))
   for _, block in ipairs(page.functions) do
     table.insert(entries, function_entry(block))

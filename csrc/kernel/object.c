@@ -269,7 +269,8 @@ Closes the object; closing twice, or in its own callback, is fine. Nothing
 calls back afterwards, and any other use raises. Closing a base closes all that
 it has made.
 A connection first hands over what it has accepted: see
-@{libevent.bufferevent}.
+@{libevent.bufferevent}. Wraps `event_base_free`, `evbuffer_free` and
+`bufferevent_free`. Does the work of `event_free` and `evconnlistener_free`.
 @function object:close
 @param how? string `"now"` drops what is not handed over yet.
 */
@@ -296,9 +297,10 @@ static int l_is_closed(lua_State *L) {
 }
 
 /***
-Returns the base the object belongs to; a base, itself.
+Returns the base the object belongs to; a base, itself. Does the work of
+`event_get_base`, `bufferevent_get_base` and `evconnlistener_get_base`.
 @function object:base
-@return libevent.event_base base
+@return libevent.event_base? base nil for what belongs to none, such as a socket.
 */
 static int l_base(lua_State *L) {
   lev_object *self = usable(L, anyobject(L));

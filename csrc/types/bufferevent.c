@@ -190,7 +190,7 @@ static int l_bufferevent_setcb(lua_State *L) {
 }
 
 /***
-Returns the callbacks. Wraps `bufferevent_getcb`.
+Returns the callbacks. Does the work of `bufferevent_getcb`.
 @function bufferevent:getcb
 @return function? read
 @return function? write
@@ -308,6 +308,7 @@ static const luaL_Reg methods[] = {
   { "enabled", l_bufferevent_get_enabled },
   { "write", l_bufferevent_write },
   { "read", l_bufferevent_read },
+  { "read_buffer", l_bufferevent_read_buffer },
   { "input", l_bufferevent_get_input },
   { "output", l_bufferevent_get_output },
   { "flush", l_bufferevent_flush },

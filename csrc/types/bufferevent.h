@@ -185,6 +185,7 @@ int l_bufferevent_pair_new(lua_State *L);
 int l_bufferevent_pair_get_partner(lua_State *L);
 int l_bufferevent_write(lua_State *L);
 int l_bufferevent_read(lua_State *L);
+int l_bufferevent_read_buffer(lua_State *L);
 int l_bufferevent_get_input(lua_State *L);
 int l_bufferevent_get_output(lua_State *L);
 int l_bufferevent_flush(lua_State *L);

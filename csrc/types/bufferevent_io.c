@@ -113,7 +113,8 @@ static void tell(lua_State *L, lev_evbuffer *view, int uservalue) {
 
 /***
 Writes: to the socket at once as far as nothing is queued and it takes it, the
-rest when it can. Wraps `bufferevent_write` and `bufferevent_write_buffer`.
+rest when it can. Does the work of `bufferevent_write` and
+`bufferevent_write_buffer`.
 @function bufferevent:write
 @param ... string|number|table|libevent.evbuffer Strings, lists of strings, and
 buffers, which are emptied.
@@ -165,7 +166,8 @@ void lev_bufferevent_taken(lua_State *L, lev_bufferevent *self) {
 }
 
 /***
-Removes bytes from the input and returns them. Wraps `bufferevent_read`.
+Removes bytes from the input and returns them. Does the work of
+`bufferevent_read`.
 @function bufferevent:read
 @param n? integer At most so many; all by default.
 @return string? bytes nil if there are none.
@@ -262,6 +264,24 @@ int l_bufferevent_get_input(lua_State *L) {
 }
 
 /***
+Moves bytes from the input to the end of a buffer. Does the work of
+`bufferevent_read_buffer`.
+@function bufferevent:read_buffer
+@param target libevent.evbuffer
+@param n? integer At most so many; all by default.
+@return integer n How many it moved.
+*/
+int l_bufferevent_read_buffer(lua_State *L) {
+  lev_bufferevent_self(L);
+  lua_settop(L, 3);
+  lua_pushcfunction(L, l_bufferevent_get_input);
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 1);
+  lua_replace(L, 1);
+  return l_evbuffer_remove_buffer(L);
+}
+
+/***
 Returns the output, whose length is what is queued. What is added to it is sent
 a turn later; @{bufferevent:write} does it at once. Wraps
 `bufferevent_get_output`.
@@ -334,8 +354,8 @@ int l_bufferevent_shutdown(lua_State *L) {
 }
 
 /***
-Calls the read or write callback soon, whatever the watermarks say. Wraps
-`bufferevent_trigger`.
+Calls the read or write callback soon, whatever the watermarks say. Does the
+work of `bufferevent_trigger`.
 @function bufferevent:trigger
 @param letters string `"r"`, `"w"` or both.
 */

@@ -94,7 +94,7 @@ static int newsocket(lua_State *L, const lev_address *a) {
 }
 
 /***
-Connects to an address. The event callback gets `"connected"`, or `"error"` with
+Connects to an address; raises where there is a socket. The event callback gets `"connected"`, or `"error"` with
 the reason; what is written before is sent then. The write timeout holds for
 connecting, too: after it the connection is given up. Wraps
 `bufferevent_socket_connect`.
@@ -123,7 +123,7 @@ int l_bufferevent_socket_connect(lua_State *L) {
 }
 
 /***
-Takes a socket over where there is none yet. Wraps `bufferevent_setfd`.
+Takes a socket over; raises where there is one already. Wraps `bufferevent_setfd`.
 @function bufferevent:setfd
 @param socket libevent.socket
 @return boolean? ok
@@ -142,7 +142,8 @@ int l_bufferevent_setfd(lua_State *L) {
 }
 
 /***
-Returns the descriptor, which the bufferevent keeps. Wraps `bufferevent_getfd`.
+Returns the descriptor, which the bufferevent keeps. Does the work of
+`bufferevent_getfd`.
 @function bufferevent:fd
 @return integer? fd nil if it has none.
 */
@@ -199,7 +200,7 @@ Returns the address of this side.
 @function bufferevent:getsockname
 @return string? address
 @return string? message
-@return integer? code An errno value.
+@return integer? code An errno value, `EBADF` without a socket.
 */
 int l_bufferevent_getsockname(lua_State *L) {
   return pushname(L, false);
@@ -210,7 +211,8 @@ Returns the address of the other side.
 @function bufferevent:getpeername
 @return string? address
 @return string? message
-@return integer? code An errno value.
+@return integer? code An errno value, `EBADF` without a socket, `ENOTCONN`
+without a connection.
 */
 int l_bufferevent_getpeername(lua_State *L) {
   return pushname(L, true);

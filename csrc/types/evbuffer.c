@@ -80,7 +80,7 @@ static int l_evbuffer_new(lua_State *L) {
 
 /***
 Adds bytes at the end. Wraps `evbuffer_add`, `evbuffer_add_reference` for long
-strings and `evbuffer_add_buffer`.
+strings and `evbuffer_add_buffer`. Does the work of `evbuffer_add_iovec`.
 @function evbuffer:add
 @param ... string|number|table|libevent.evbuffer Strings, lists of strings, and
 buffers, which are emptied.
@@ -116,9 +116,9 @@ static int l_evbuffer_prepend(lua_State *L) {
 }
 
 /***
-Adds a copy of what another buffer holds, which keeps it. It does what
-`evbuffer_add_buffer_reference` is for; that one shares memory between buffers
-in a way that breaks when memory runs out.
+Adds a copy of what another buffer holds, which keeps it. Does the work of
+`evbuffer_add_buffer_reference`, which shares memory between buffers in a way
+that breaks when memory runs out.
 @function evbuffer:add_buffer_reference
 @param source libevent.evbuffer
 @return libevent.evbuffer self
@@ -133,7 +133,8 @@ static int l_evbuffer_add_buffer_reference(lua_State *L) {
 }
 
 /***
-Removes bytes from the start and returns them. Wraps `evbuffer_remove`.
+Removes bytes from the start and returns them. Does the work of
+`evbuffer_remove`.
 @function evbuffer:remove
 @param n? integer At most so many; all by default.
 @return string? bytes nil if there are none.
@@ -151,6 +152,7 @@ static int l_evbuffer_remove(lua_State *L) {
 
 /***
 Returns bytes and leaves them where they are. Wraps `evbuffer_copyout_from`.
+Does the work of `evbuffer_copyout`.
 @function evbuffer:copyout
 @param n? integer At most so many; all by default.
 @param init? integer The position to begin at; 1 by default.
@@ -185,14 +187,14 @@ static int l_evbuffer_drain(lua_State *L) {
 }
 
 /***
-Moves bytes from the start to the end of another buffer. Wraps
+Moves bytes from the start to the end of another buffer. Does the work of
 `evbuffer_remove_buffer`.
 @function evbuffer:remove_buffer
 @param target libevent.evbuffer
 @param n? integer At most so many; all by default.
 @return integer n How many it moved.
 */
-static int l_evbuffer_remove_buffer(lua_State *L) {
+int l_evbuffer_remove_buffer(lua_State *L) {
   lev_evbuffer *self = lev_checksource(L, 1);
   lev_evbuffer *target = lev_checktarget(L, 2);
   size_t length = evbuffer_get_length(self->ptr);

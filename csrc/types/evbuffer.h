@@ -90,7 +90,8 @@ void lev_evbuffer_argschanged(lua_State *L, int first);
 /* Stops telling of changes. [-0, +0, -] */
 void lev_evbuffer_quiet(lev_evbuffer *self);
 
-/* Methods of the other files. */
+/* Methods that other files define, or call. */
+int l_evbuffer_remove_buffer(lua_State *L);
 int l_evbuffer_read(lua_State *L);
 int l_evbuffer_write(lua_State *L);
 int l_evbuffer_search(lua_State *L);

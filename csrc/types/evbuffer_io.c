@@ -41,7 +41,7 @@ int l_evbuffer_read(lua_State *L) {
 
 /***
 Writes to a descriptor from the start, and removes what it took. Wraps
-`evbuffer_write_atmost`.
+`evbuffer_write_atmost`. Does the work of `evbuffer_write`.
 @function evbuffer:write
 @param fd integer|file*|libevent.socket One that blocks may hold up the loop.
 @param n? integer At most so many.

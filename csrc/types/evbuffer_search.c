@@ -122,7 +122,7 @@ static int takeline(lua_State *L, lev_evbuffer *self,
 }
 
 /***
-Removes the first line and returns it without its end. Wraps
+Removes the first line and returns it without its end. Does the work of
 `evbuffer_readln`.
 @function evbuffer:readln
 @param eol? string As for @{evbuffer:search_eol}; `"crlf"` by default.

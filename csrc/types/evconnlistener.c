@@ -85,7 +85,7 @@ static bool listento(lua_State *L, lev_evconnlistener *self,
 
 /***
 Creates a listener, enabled from the start if it has a callback. Does the work of
-`evconnlistener_new_bind`.
+`evconnlistener_new_bind` and `evconnlistener_new`.
 @function event_base:listener
 @param address string|libevent.socket An address, such as `"127.0.0.1:9995"`,
 `"[::]:9995"` or `"unix:/run/app.sock"`, with port 0 for any that is free; or a
@@ -189,7 +189,7 @@ static int l_evconnlistener_disable(lua_State *L) {
 }
 
 /***
-Replaces the callback.
+Replaces the callback. Does the work of `evconnlistener_set_cb`.
 @function evconnlistener:setcb
 @param callback fun(listener: libevent.evconnlistener, socket: libevent.socket, peer: string)
 As for @{event_base:listener}.
@@ -203,7 +203,7 @@ static int l_evconnlistener_set_cb(lua_State *L) {
 /***
 Sets what is told when no connection can be accepted, such as for lack of
 descriptors: once a second at most. Without it a line goes to the function of
-`libevent.set_log_callback`.
+@{libevent.set_log_callback}. Does the work of `evconnlistener_set_error_cb`.
 @function evconnlistener:set_error_cb
 @param callback? fun(listener: libevent.evconnlistener, message: string, code: integer)
 */
@@ -217,7 +217,8 @@ static int l_evconnlistener_set_error_cb(lua_State *L) {
 }
 
 /***
-Returns the descriptor, which the listener keeps.
+Returns the descriptor, which the listener keeps. Does the work of
+`evconnlistener_get_fd`.
 @function evconnlistener:fd
 @return integer fd
 */

@@ -54,7 +54,7 @@ static bool checkfeatures(const lev_base *base, int events) {
 
 /***
 Creates an event, idle until @{event:add}. Remove the event before you close
-its descriptor. Wraps `event_new`.
+its descriptor. Wraps `event_assign`. Does the work of `event_new`.
 @function event_base:event
 @param fd integer|file*|libevent.socket A descriptor; -1 for a pure timeout or
 for @{event:active}.
@@ -261,6 +261,17 @@ static int l_event_setcb(lua_State *L) {
   return 0;
 }
 
+/***
+Returns the callback. Does the work of `event_get_callback`.
+@function event:callback
+@return function? callback nil where tasks wait for the event.
+*/
+static int l_event_get_callback(lua_State *L) {
+  lev_self(L, &lev_event);
+  lua_getiuservalue(L, 1, LEV_UV_CALLBACK);
+  return 1;
+}
+
 static void free_event(lua_State *L, lev_object *self) {
   lev_eventobject *e = (lev_eventobject *)self;
   (void)L;
@@ -294,6 +305,7 @@ static const luaL_Reg methods[] = {
   { "fd", l_event_get_fd },
   { "events", l_event_get_events },
   { "setcb", l_event_setcb },
+  { "callback", l_event_get_callback },
   { NULL, NULL },
 };
 

@@ -81,7 +81,10 @@ static bool start(lua_State *L, lev_base *base) {
 }
 
 /***
-Creates a base. Wraps `event_base_new_with_config`.
+Creates a base. Wraps `event_base_new_with_config`, `event_config_avoid_method`,
+`event_config_require_features`, `event_config_set_flag`,
+`event_config_set_max_dispatch_interval` and `event_base_priority_init`. Does
+the work of `event_base_new`.
 @function libevent.event_base
 @param options? table Any of:
 - `avoid`: list of methods not to use, of `libevent.get_supported_methods`;

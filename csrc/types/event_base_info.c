@@ -69,7 +69,8 @@ static unsigned checkkind(lua_State *L, int arg) {
 Returns how many events are pending, timers and deferred functions included.
 Wraps `event_base_get_num_events`.
 @function event_base:num_events
-@param kind? string `"added"` (default), `"active"`, `"virtual"` or `"all"`.
+@param kind? string `"added"`, the default; `"active"`: about to call back;
+`"virtual"`: what else keeps the loop running; or `"all"` of these.
 @return integer n
 */
 int l_event_base_get_num_events(lua_State *L) {
@@ -104,7 +105,8 @@ int l_event_base_get_max_events(lua_State *L) {
 }
 
 /***
-Returns the time on the clock of the timers, which never goes back.
+Returns the time on the clock of the timers, which never goes back. Does the
+work of `event_gettime_monotonic`.
 @function event_base:now
 @return number seconds Since some moment in the past.
 */
@@ -174,7 +176,7 @@ Wraps `event_base_dump_events`.
 @function event_base:dump
 @return string? text
 @return string? message
-@return integer? code
+@return integer? code An errno value.
 */
 int l_event_base_dump_events(lua_State *L) {
   char *text = NULL;

@@ -129,8 +129,8 @@ static int loop(lua_State *L, lev_base *base, int flags, const char *mode) {
 /***
 Runs the loop until nothing is pending, or until loopexit or loopbreak. An
 error in a callback, where @{event_base:on_error} is not set, ends the loop
-and is raised here, the very same value; the loop can be run again. Wraps
-`event_base_loop`.
+and is raised here, the very same value; the loop can be run again. It raises
+where this loop runs already, in a callback or a task. Wraps `event_base_loop`.
 @function event_base:loop
 @param mode? string `"once"` waits for events, calls back, and returns;
 `"nowait"` does so without waiting; `"forever"` goes on when nothing is
@@ -155,11 +155,12 @@ int l_event_base_loop(lua_State *L) {
 }
 
 /***
-Runs the loop: @{event_base:loop} without a mode. Wraps `event_base_dispatch`.
+Runs the loop: @{event_base:loop} without a mode. Does the work of
+`event_base_dispatch`.
 @function event_base:dispatch
-@return string? why
+@return string? why `"empty"`, `"exit"` or `"break"`.
 @return string? message
-@return integer? code An errno value.
+@return integer? code An errno value, if the system cannot wait.
 */
 int l_event_base_dispatch(lua_State *L) {
   lev_base *base = lev_self(L, &lev_event_base);

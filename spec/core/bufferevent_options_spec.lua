@@ -191,6 +191,7 @@ describe("options of a bufferevent", function()
     helper.badargs(bev.set_max_single_write, bev, "?integer")
     helper.badargs(bev.setcb, bev, "?table")
     helper.badargs(bev.setfd, bev, "socket")
+    helper.badargs(bev.read_buffer, bev, "evbuffer")
     for _, bad in ipairs { -1, 0.5, "x", {} } do
       assert.error_matches(function()
         bev:read(bad)
@@ -205,6 +206,10 @@ describe("options of a bufferevent", function()
       { function() bev:set_timeouts(0) end, "seconds above 0 expected" },
       { function() bev.read(base) end,
         "libevent.bufferevent expected, got libevent.event_base" },
+      { function() bev:read_buffer(libevent.evbuffer(), -1) end,
+        "bad argument .*a number of bytes expected" },
+      { function() bev:read_buffer(bev:input()) end,
+        "the input of a bufferevent can only be taken from" },
     } do
       assert.error_matches(call[1], call[2])
     end

@@ -172,6 +172,48 @@ describe("bufferevent", function()
     posix.write(fd, "ping")
   end))
 
+  it("moves its input to a buffer", loop(function(base, expect)
+    local bev, fd = connected(base)
+    local buffer, told = libevent.evbuffer "x", {}
+    buffer:add_cb(function(_, added)
+      told[#told + 1] = added
+    end)
+    assert.equal(0, bev:read_buffer(buffer))
+    bev:setcb { read = expect(function()
+      assert.equal(2, bev:read_buffer(buffer, 2))
+      assert.equal(1, bev:read_buffer(buffer))
+      assert.same({ "xabc", 0 }, { buffer:copyout(), #bev:input() })
+      assert.same({ 2, 1 }, told)
+      assert.equal(3, base:counters().bytes_read)
+      bev:close()
+      posix.close(fd)
+    end) }
+    bev:enable "r"
+    posix.write(fd, "abc")
+  end))
+
+  it("goes on to read when its input is moved to a buffer",
+    loop(function(base, expect)
+      local bev, fd = connected(base)
+      local other, rest = base:pair()
+      bev:setwatermark("r", 0, 4)
+      bev:setcb { read = expect(function()
+        bev:read_buffer(other:output())
+      end, 2) }
+      rest:setcb { read = function()
+        if #rest:input() == 8 then
+          assert.equal("abcdefgh", rest:read())
+          bev:close()
+          posix.close(fd)
+        else
+          posix.write(fd, "efgh")
+        end
+      end }
+      bev:enable "r"
+      rest:enable "r"
+      posix.write(fd, "abcd")
+    end))
+
   it("has views of its buffers that only go one way", loop(function(base)
     local bev, fd = connected(base)
     local input, output = bev:input(), bev:output()

@@ -301,9 +301,13 @@ describe("event", function()
   end)
 
   it("replaces its callback", loop(function(base, expect)
-    local event = base:event(-1, "", expect(nil, 0))
-    event:setcb(expect())
+    local first, second = expect(nil, 0), expect()
+    local event = base:event(-1, "", first)
+    assert.equal(first, event:callback())
+    event:setcb(second)
+    assert.equal(second, event:callback())
     event:active()
+    assert.is_nil(base:event(-1, ""):callback())
   end))
 
   it("is collected when nothing can fire, and only then",

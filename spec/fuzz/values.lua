@@ -259,6 +259,9 @@ local sensible = {
   read = function(object)
     return tostring(object):find "evbuffer" and values.pool.r or random(100)
   end,
+  read_buffer = function()
+    return some "evbuffer" or libevent.evbuffer(), size()
+  end,
   setwatermark = function() return "rw", random(0, 4), random(4, 20) end,
   set_timeouts = function() return 0.001, 0.001 end,
   shutdown = function() return pick { "r", "w", "rw" } end,
