@@ -65,6 +65,8 @@ LUA_FILES = lua/evrun $(shell find lua examples spec bench docs -name '*.lua')
 SPEC_MODULES = $(addprefix $(BUILD)/spec/,posix.so toy.so pty.so)
 SPEC_HOSTS = $(addprefix $(BUILD)/spec/,two_states host_loop memory)
 DOC_FILES = $(sort $(CORE_SOURCES) $(READLINE_SOURCES) $(LUA_SOURCES))
+EVENT_HEADERS = $(or $(LIBEVENT_INCDIR),$(shell pkg-config --variable=includedir \
+  libevent_core 2>/dev/null),/usr/include)/event2
 DOCUMENTED = LUA_PATH='./?.lua;;' $(LUA)
 INDEX = $(BUILD)/libevent/docs/index.lua
 BENCH_PROGRAMS = $(patsubst bench/c/%.c,$(BUILD)/bench/%,$(wildcard bench/c/*.c))
@@ -213,7 +215,11 @@ format-check:
 documented:
 	@$(DOCUMENTED) docs/check.lua $(DOC_FILES)
 
-lint: all format-check floors exports documented ## luacheck, clang-tidy, cppcheck, floors, exports
+# Each function of libevent is wrapped, or there is a reason why not.
+api: documented $(MODULES) ## what of libevent is wrapped: docs/unwrapped.txt has the rest
+	@$(DOCUMENTED) docs/api.lua '$(EVENT_HEADERS)' $(MODULES) $(DOC_FILES)
+
+lint: all format-check floors exports api ## luacheck, clang-tidy, cppcheck, floors, exports
 	@luacheck -q $(LUA_FILES)
 	$(MAKE) --no-print-directory BUILD=build/gcc CC=gcc CFLAGS='-O2 -Werror' all build-specs build-bench
 	$(MAKE) --no-print-directory BUILD=build/clang CC=$(CLANG) CFLAGS='-O2 -Werror' all build-specs build-bench
@@ -271,5 +277,5 @@ help: ## this list
 
 FORCE:
 .PHONY: all install uninstall env deps demo test specs build-specs build-bench stress sanitize \
-  checked moving fuzz soak memory coverage format format-check lint floors exports documented docs types check \
+  checked moving fuzz soak memory coverage format format-check lint floors exports documented api docs types check \
   rock bench clean help FORCE
