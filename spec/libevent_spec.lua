@@ -13,6 +13,12 @@ describe("libevent", function()
     assert.is_nil(libevent.no_such_thing)
   end)
 
+  it("has nothing by names that it does not know", function()
+    assert.is_nil(libevent.nothing)
+    assert.is_nil(libevent[nil])
+    assert.is_nil(libevent[0 / 0])
+  end)
+
   it("knows versions", function()
     assert.matches("^%d+%.%d+%.%d+$", libevent.version)
     local version, number, compiled = libevent.get_version()

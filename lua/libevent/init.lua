@@ -54,7 +54,9 @@ return setmetatable(libevent, {
     elseif functions[name] then
       value = require(functions[name])[name]
     end
-    self[name] = value
+    if value ~= nil then
+      self[name] = value
+    end
     return value
   end,
 })
