@@ -110,8 +110,18 @@ local function check_running(self)
   return true
 end
 
+--- Notes that a reload goes on, as long as the block does.
+local function hold(self)
+  self.reloading = true
+  return setmetatable({}, { __close = function()
+    self.reloading = false
+  end })
+end
+
 local function reload(self)
+  local _ <close> = hold(self)
   for _, each in ipairs({ table.unpack(self.slots) }) do
+    each:wait_replaced() -- it may have the old code
     if self.ending then
       return nil, "the service is ending"
     end
@@ -134,9 +144,7 @@ function Supervisor:reload()
   if not ok then
     return nil, message, code
   end
-  self.reloading = true
   ok, message = reload(self)
-  self.reloading = false
   if ok then
     self.reloads = self.reloads + 1
     log.info("reloaded", { workers = #self.slots })

@@ -35,6 +35,7 @@ end
 ---@param arg table As `lua` gives it to a script.
 ---@return integer|boolean status
 return function(arg)
+  core.posix.fill() -- what is printed must not go elsewhere
   if commands[arg[1]] then
     return require(commands[arg[1]])(table.move(arg, 2, #arg, 1, {}), arg)
   end

@@ -100,9 +100,13 @@ function look.run(fn, ...)
   return 0
 end
 
---- A text of others without what drives a terminal.
+--- A text of others without what drives a terminal, be it one of UTF-8 or of
+-- bytes.
 function look.plain(text)
-  return (tostring(text):gsub("%c", "?"))
+  text = tostring(text)
+  text = utf8.len(text) and text:gsub("\xC2[\x80-\x9F]", "?")
+    or text:gsub("[\x80-\xFF]", "?")
+  return (text:gsub("%c", "?"))
 end
 
 --- Seconds as one reads them.

@@ -45,12 +45,23 @@ local function tell_state(self)
     looping > 0 and (", %d in a crash loop"):format(looping) or ""))
 end
 
---- Starts new workers with new code.
+--- Starts new workers with new code, and once more if that is wanted meanwhile:
+-- there may be newer code.
 local function reload(self)
-  tell(("RELOADING=1\nMONOTONIC_USEC=%d"):format(
-    core.evutil.gettime_monotonic() * 1e6 // 1))
-  local ok, message = self.service:reload()
-  tell "READY=1"
+  local service, ok, message = self.service, nil, nil
+  if service.reloading or service.ending then
+    return service:reload() -- which refuses that
+  elseif self.was_ready then
+    tell(("RELOADING=1\nMONOTONIC_USEC=%d"):format(
+      core.evutil.gettime_monotonic() * 1e6 // 1))
+  end
+  repeat
+    self.again = false
+    ok, message = service:reload()
+  until not self.again or service.ending
+  if self.was_ready and not service.ending then
+    tell "READY=1"
+  end
   return ok, message
 end
 
@@ -97,7 +108,10 @@ end
 
 --- What signals do, in tasks.
 local on_signal = {
-  HUP = reload,
+  HUP = function(self)
+    self.again = true
+    reload(self)
+  end,
   INT = finish,
   QUIT = kill,
   TERM = finish,
@@ -225,8 +239,10 @@ local function serve(self, how, script)
     tell_state(self)
   end
   how.on_death = how.on_ready
-  how.on_end = function(number, pid) -- which may not have had the time
+  how.on_end = function(number, pid)
+    -- the worker may not have had the time
     os.remove(folder.socket(("%s-%d"):format(how.name, number), pid))
+    tell_state(self)
   end
   if core.isatty(io.stderr) then
     how.setenv = { LIBEVENT_LOG_FORMAT = os.getenv "LIBEVENT_LOG_FORMAT"

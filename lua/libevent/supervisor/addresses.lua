@@ -123,13 +123,13 @@ end
 
 --- Returns what one worker is to inherit, in the order of the addresses.
 ---@param number integer
----@return libevent.object[] sockets
+---@return libevent.object[] sockets None when they are closed.
 ---@return string names For LISTEN_FDNAMES.
 function Sockets:of(number)
-  local list, names = {}, {}
+  local list, names, own = {}, {}, self.own[number] or {}
   for i in ipairs(self.addresses) do
-    list[i] = self.shared[i] or self.own[number][i]
-    names[i] = "listen"
+    list[#list + 1] = self.shared[i] or own[i]
+    names[#list] = "listen"
   end
   for _, each in ipairs(self.inherited) do
     if each.socket then

@@ -6,7 +6,7 @@ local log = require "libevent.log"
 
 local output = {}
 
---- Bytes that may wait, and those that a pipe which is writable takes at once.
+--- Bytes that may wait, and those that are written at once.
 local most_waiting, piece = 1024 * 1024, 4096
 
 --- Seconds that the end waits for a reader.
@@ -26,32 +26,38 @@ function output.new(base, file)
     dropped = 0, pumping = false }, Output)
 end
 
---- What waits, as pieces that a pipe takes.
+--- What waits, and how much was left out.
 local function take(self)
   if self.dropped > 0 then
-    table.insert(self.queue, ("(%d lines left out)\n"):format(self.dropped))
+    table.insert(self.queue, log.render { level = "warn",
+      time = core.evutil.gettimeofday(), message = "output was left out",
+      fields = { bytes = self.dropped } } .. "\n")
     self.dropped = 0
   end
   local text = table.concat(self.queue)
   self.queue, self.size = {}, 0
+  return text
+end
+
+--- Writes a text, as room comes; what cannot be written at all is lost.
+local function write(self, room, text)
   local at = 1
-  return function()
-    local part = text:sub(at, at + piece - 1)
-    at = at + piece
-    return part ~= "" and part or nil
+  while at <= #text do
+    local n, _, code = core.posix.put(self.file, text:sub(at, at + piece - 1))
+    at = at + (n or 0)
+    if code and not (code == core.errno.EAGAIN and room) then
+      return
+    elseif code then
+      room:wait()
+    end
   end
 end
 
---- Writes what waits, as room comes.
+--- Writes what waits.
 local function pump(self)
   local room <close> = self.base:event(self.file, "w") -- nil for a file
   while #self.queue > 0 do
-    for part in take(self) do
-      if room then
-        room:wait()
-      end
-      self.file:write(part)
-    end
+    write(self, room, take(self))
   end
   self.pumping = false
 end
@@ -60,7 +66,7 @@ end
 ---@param text string Whole lines.
 function Output:write(text)
   if self.size + #text > most_waiting then
-    self.dropped = self.dropped + 1
+    self.dropped = self.dropped + #text
     return
   end
   table.insert(self.queue, text)

@@ -3,10 +3,14 @@
 
 local backoff = require "libevent.supervisor.backoff"
 local core = require "libevent.core"
+local describe = require "libevent.log.format".tostring
 local log = require "libevent.log"
 local worker = require "libevent.supervisor.worker"
 
 local slot = {}
+
+--- Seconds after which a failure of the monitor itself is tried again.
+local pause = 1
 
 --- Made by `slot.new`.
 ---
@@ -37,13 +41,14 @@ local function fields_of(death)
   return fields
 end
 
---- A worker has ended that should not have: the next one may have to wait.
+--- A worker serves no more, though it should: the next one may have to wait.
 local function give_up(self, one)
-  local delay = self.resume_at - self.base:now()
+  local now = one.ended_at or self.base:now()
+  local delay = self.resume_at - now
   self.deaths = self.deaths + 1
   if not one.replaces or one.ready_at then
-    delay, self.is_looping = self.backoff:died(one.ended_at, one:served())
-    self.resume_at = one.ended_at + delay
+    delay, self.is_looping = self.backoff:died(now, one:served())
+    self.resume_at = now + delay
   end
   one.delay = worker.rounded(math.max(0, delay))
 end
@@ -52,13 +57,14 @@ end
 local function changed(self, one)
   if one.state == "ended" then
     self.leaving[one] = nil
-    if not one.dismissed then
-      give_up(self, one)
-    end
-  elseif one.state == "draining" and not one.dismissed then
-    self.leaving[one] = true -- by itself
+  elseif one.state == "draining" and not one.dismissed then -- by itself
+    self.leaving[one] = true
+    self.base:task(one.expire, one, self.supervisor.how.drain):name "drain"
   else
     return tell(self)
+  end
+  if not one.dismissed and not one.delay then
+    give_up(self, one)
   end
   if self.worker == one then
     self.worker = nil
@@ -82,6 +88,32 @@ local function bury(self, one)
   self.supervisor:call("on_death", death)
 end
 
+--- Notes that a worker cannot even be started; returns nil and why.
+local function put_off(self, replaces, message)
+  if not replaces then
+    local now = self.base:now()
+    local delay, is_looping = self.backoff:died(now)
+    self.resume_at, self.is_looping = now + delay, is_looping
+  end
+  self.cannot_start = true
+  log.error("a worker cannot be started", { worker = self.number,
+    error = message, next_attempt = not replaces
+      and worker.rounded(self.resume_at - self.base:now()) or nil })
+  return nil, message
+end
+
+--- Takes a worker for the one that starts, as long as the block goes on; it is
+-- killed if an error ends that.
+local function begin(self, one)
+  self.starting = one
+  return setmetatable({}, { __close = function(_, err)
+    self.starting = nil
+    if err then
+      one:kill()
+    end
+  end })
+end
+
 --- Starts a worker and waits until it serves; one that does not is ended.
 ---@return libevent.supervisor.worker? worker
 ---@return string? why
@@ -91,21 +123,18 @@ local function launch(self, replaces)
   local ok, one, message = core.pcall(worker.start, self.base, self.number,
     supervisor.how, list, names, self.told)
   if not ok or not one then
-    message = ok and message or tostring(one)
-    self.cannot_start = true
-    self.resume_at = self.base:now() + self.backoff:died(self.base:now())
-    log.error("a worker cannot be started", { worker = self.number,
-      error = message })
-    return nil, message
+    return put_off(self, replaces, ok and message or describe(one))
   end
   supervisor.living, self.cannot_start = supervisor.living + 1, false
-  self.starting, one.replaces = one, replaces
+  one.replaces = replaces
+  local _ <close> = begin(self, one)
   tell(self)
-  if not one:wait_ready(supervisor.how.start)
-      and not (one.state == "draining" and one:wait(supervisor.how.drain)) then
-    one:finish()
+  if not one:wait_ready(supervisor.how.start) then
+    if one.state ~= "draining" then -- else it is ended in time
+      one:finish()
+    end
+    one:wait()
   end
-  self.starting = nil
   if one.state == "ready" then
     self.is_looping, self.told_loop = false, false
     return one
@@ -119,21 +148,32 @@ local function retire(self, one)
   self.base:task(one.drain, one, self.supervisor.how.drain):name "drain"
 end
 
---- Sees to it that there is a worker, until none is wanted.
+--- Waits for what is to be done, or does it.
+local function step(self)
+  local left = self.resume_at - self.base:now()
+  if self.worker or self.replacing then
+    self.changed:wait()
+  elseif left > 0 then
+    self.changed:wait(left)
+  else
+    self.worker, self.why = launch(self, false)
+    self.attempts = self.attempts + 1
+    if self.worker then
+      self.supervisor:call("on_ready", self:status())
+    end
+    tell(self)
+  end
+end
+
+--- Sees to it that there is a worker, until none is wanted, whatever happens:
+-- there may be no memory for a while.
 local function keep(self)
   while self.wanted do
-    local left = self.resume_at - self.base:now()
-    if self.worker or self.replacing then
-      self.changed:wait()
-    elseif left > 0 then
-      self.changed:wait(left)
-    else
-      self.worker, self.why = launch(self, false)
-      self.attempts = self.attempts + 1
-      if self.worker then
-        self.supervisor:call("on_ready", self:status())
-      end
-      tell(self)
+    local ok, err = core.pcall(step, self)
+    if not ok then
+      log.error("a worker cannot be looked after", { worker = self.number,
+        error = describe(err) })
+      core.pcall(core.sleep, pause)
     end
   end
 end
@@ -196,6 +236,22 @@ local function hurry(self)
   return self:wait_ready(attempts)
 end
 
+--- Notes that it is being replaced, as long as the block goes on.
+local function hold(self)
+  self.replacing = true
+  return setmetatable({}, { __close = function()
+    self.replacing = false
+    tell(self)
+  end })
+end
+
+--- Waits until it is not being replaced any more. Only a task can.
+function Slot:wait_replaced()
+  while self.replacing do
+    self.changed:wait()
+  end
+end
+
 --- Puts a new worker in the place of the one that serves, which ends in its own
 -- time when the new one serves. If that does not come to serve, the old one
 -- stays. Only a task can.
@@ -207,9 +263,8 @@ function Slot:replace()
   elseif not self.worker then
     return hurry(self)
   end
-  self.replacing = true
+  local _ <close> = hold(self)
   local one, why = launch(self, true)
-  self.replacing = false
   if one then
     local old = self.worker
     self.worker = one
@@ -218,7 +273,6 @@ function Slot:replace()
     end
     self.supervisor:call("on_ready", self:status())
   end
-  tell(self)
   return one ~= nil or nil, why
 end
 
@@ -227,7 +281,9 @@ function Slot:living()
   local list = { self.worker }
   list[#list + 1] = self.starting
   for one in pairs(self.leaving) do
-    list[#list + 1] = one
+    if one ~= self.starting then
+      list[#list + 1] = one
+    end
   end
   return list
 end

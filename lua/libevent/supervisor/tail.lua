@@ -7,7 +7,9 @@ local tail = {}
 -- line goes on.
 local most, widest, longest = 10, 500, 8192
 
---- Made by `tail.new`.
+local brace <const> = ("{"):byte()
+
+--- Made by `tail.new`. Its last lines stand in a ring, the last at `n`.
 ---@class libevent.supervisor.tail
 local Tail = {}
 Tail.__index = Tail
@@ -17,24 +19,22 @@ Tail.__index = Tail
 ---@param write fun(text: string) Takes whole lines.
 ---@return libevent.supervisor.tail
 function tail.new(number, write)
-  return setmetatable({ number = number, write = write, rest = "", lines = {} },
-    Tail)
+  return setmetatable({ number = number, write = write, rest = "",
+    lines = {}, n = 0 }, Tail)
 end
 
 --- A line that says whose it is; one that is a log line stays so.
 local function mark(self, line)
-  if line:find '^{"time":".*}$' then
+  if line:byte() == brace and line:find '^{"time":".*}$' then
     return ('{"worker":%d,%s\n'):format(self.number, line:sub(2))
   end
   return ("[%d] %s\n"):format(self.number, line)
 end
 
 local function take(self, line)
-  table.insert(self.lines, #line > widest and line:sub(1, widest) .. "…"
-    or line)
-  if #self.lines > most then
-    table.remove(self.lines, 1)
-  end
+  local n = self.n % most + 1
+  self.n = n
+  self.lines[n] = #line > widest and line:sub(1, widest) .. "…" or line
   return mark(self, line)
 end
 
@@ -42,9 +42,11 @@ end
 ---@param data string
 function Tail:add(data)
   local text, marked, at = self.rest .. data, {}, 1
-  for line, behind in text:gmatch "([^\n]*)\n()" do
-    marked[#marked + 1] = take(self, line)
-    at = behind
+  local stop = text:find("\n", at, true)
+  while stop do
+    marked[#marked + 1] = take(self, text:sub(at, stop - 1))
+    at = stop + 1
+    stop = text:find("\n", at, true)
   end
   self.rest = text:sub(at)
   if #self.rest > longest then
@@ -66,7 +68,9 @@ end
 --- Returns the last lines.
 ---@return string text
 function Tail:text()
-  return table.concat(self.lines, "\n")
+  local last = table.move(self.lines, self.n + 1, #self.lines, 1, {})
+  table.move(self.lines, 1, self.n, #last + 1, last)
+  return table.concat(last, "\n")
 end
 
 return tail

@@ -1,6 +1,7 @@
 --- One worker process: how it is started, what it tells, and how it ends.
 
 local core = require "libevent.core"
+local describe = require "libevent.log.format".tostring
 local log = require "libevent.log"
 local process = require "libevent.process"
 local tail = require "libevent.supervisor.tail"
@@ -10,6 +11,10 @@ local worker = {}
 --- Seconds between the steps by which a hung worker is ended, that one may take
 -- longer to end than its connections may, and that its last words may take.
 local step, grace, last_words = 0.25, 1, 0.05
+
+--- Bytes of its output that are looked at in one go; those of its status; how
+-- many counters it may have, and bytes of their names.
+local most_read, most_status, most_counters, most_name = 16384, 256, 64, 64
 
 --- Seconds as one reads them.
 function worker.rounded(seconds)
@@ -29,6 +34,19 @@ local function change(self, state)
   self.on_change(self)
 end
 
+--- Reads counters, as far as they are numbers that one can count with.
+local function read_counters(text)
+  local counters, n = {}, 0
+  for name, text_of in text:gmatch "([%w_]+)=(%S+)" do
+    local value = tonumber(text_of)
+    if value and value - value == 0 and #name <= most_name
+        and n < most_counters then
+      counters[name], n = value, n + 1
+    end
+  end
+  return counters
+end
+
 --- What the assignments of a worker mean; see sd_notify(3).
 local words = {
   READY = function(self)
@@ -38,7 +56,7 @@ local words = {
     end
   end,
   STATUS = function(self, text)
-    self.status = text ~= "" and text or nil
+    self.status = text ~= "" and text:sub(1, most_status) or nil
   end,
   STOPPING = function(self)
     if self.state == "starting" or self.state == "ready" then
@@ -46,32 +64,43 @@ local words = {
     end
   end,
   X_COUNTERS = function(self, text)
-    local counters = {}
-    for name, value in text:gmatch "([%w_]+)=(%S+)" do
-      counters[name] = tonumber(value)
-    end
-    self.counters, self.counted = counters, self.base:now()
+    self.counters, self.counted = read_counters(text), self.base:now()
   end,
 }
 
 --- Reads what the worker tells. Everything is a sign of life.
 local function listen(self)
-  for line in self.channel:lines() do
+  local line, message, code = self.channel:read "l"
+  while line do
     local name, value = line:match "^([%w_]+)=(.*)$"
     self.heard = self.base:now()
     if words[name] then
       words[name](self, value)
     end
+    line, message, code = self.channel:read "l"
+  end
+  if code == core.errno.EMSGSIZE then
+    log.warn("a worker is not listened to any more", { worker = self.number,
+      pid = self.pid, error = message })
+  end
+end
+
+--- Takes output, whatever becomes of it: a worker that nobody reads has to wait.
+local function pass_on(self, fn, data)
+  local ok, err = core.pcall(fn, self.tail, data)
+  if not ok then
+    log.error("the output of a worker is lost", { worker = self.number,
+      error = describe(err) })
   end
 end
 
 local function relay(self)
-  local data = self.program.stderr:read()
+  local data = self.program.stderr:readsome(most_read)
   while data do
-    self.tail:add(data)
-    data = self.program.stderr:read()
+    pass_on(self, self.tail.add, data)
+    data = self.program.stderr:readsome(most_read)
   end
-  self.tail:finish()
+  pass_on(self, self.tail.finish)
 end
 
 --- Ends one that hangs: first it is asked where, and once more, since that is
@@ -233,6 +262,9 @@ end
 ---@param seconds number What its connections get.
 ---@return boolean ok Whether it has ended by itself.
 function Worker:drain(seconds)
+  if self.state == "ended" then
+    return true
+  end
   self.dismissed = true
   if self.state == "starting" then
     seconds = 0
@@ -251,10 +283,21 @@ function Worker:drain(seconds)
   return false
 end
 
+--- Ends one that ends by itself, if that takes too long. Only a task can.
+---@param seconds number What its connections get.
+function Worker:expire(seconds)
+  if not self:wait(seconds + grace) then
+    self.overdue = seconds + grace
+    self:finish()
+  end
+end
+
 --- Kills it.
 function Worker:kill()
-  self.dismissed = true
-  self.program:kill "KILL"
+  if self.state ~= "ended" then
+    self.dismissed = true
+    self.program:kill "KILL"
+  end
 end
 
 --- Returns seconds since it serves; nil if it never did.
@@ -273,6 +316,8 @@ function Worker:cause()
   end
   if self.hung then
     return ("no sign of life for %g s, %s"):format(self.how.heartbeat, how)
+  elseif self.overdue then
+    return ("did not end within %g s, %s"):format(self.overdue, how)
   elseif self.late then
     return ("not ready within %g s, %s"):format(self.how.start, how)
   end
