@@ -148,7 +148,7 @@ function Supervisor:reload()
   if ok then
     self.reloads = self.reloads + 1
     log.info("reloaded", { workers = #self.slots })
-  else
+  elseif not self.ending then
     log.error("the reload has failed; workers not replaced stay",
       { error = message })
   end

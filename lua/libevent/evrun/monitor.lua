@@ -67,9 +67,11 @@ end
 
 --- Ends the service, when its connections have ended.
 local function drain(self)
-  self.failed = #self.service:failed() > 0
-  tell "STOPPING=1"
-  log.info("the service ends", { workers = #self.service.slots })
+  if not self.service.ending then
+    self.failed = #self.service:failed() > 0
+    tell "STOPPING=1"
+    log.info("the service ends", { workers = #self.service.slots })
+  end
   local killed = self.service:drain()
   if killed > 0 then
     log.warn("workers were killed", { n = killed })

@@ -29,11 +29,10 @@ end
 --- Fields of a log line that tells of a death: what is out of the ordinary.
 local function fields_of(death)
   local fields = {}
-  for name, value in pairs(death) do
-    fields[name] = value or nil
-  end
-  for name, value in pairs(death.counters or {}) do
-    fields[name] = value
+  for _, part in ipairs { death.counters or {}, death } do
+    for name, value in pairs(part) do
+      fields[name] = value or nil
+    end
   end
   fields.counters, fields.how, fields.what = nil, nil, nil
   fields.stderr = death.stderr ~= "" and death.stderr or nil
@@ -91,14 +90,12 @@ end
 --- Notes that a worker cannot even be started; returns nil and why.
 local function put_off(self, replaces, message)
   if not replaces then
-    local now = self.base:now()
-    local delay, is_looping = self.backoff:died(now)
-    self.resume_at, self.is_looping = now + delay, is_looping
+    self.resume_at = self.base:now() + self.backoff:died(self.base:now())
   end
   self.cannot_start = true
   log.error("a worker cannot be started", { worker = self.number,
-    error = message, next_attempt = not replaces
-      and worker.rounded(self.resume_at - self.base:now()) or nil })
+    error = message, next_attempt = not replaces and worker.rounded(
+      math.max(0, self.resume_at - self.base:now())) or nil })
   return nil, message
 end
 

@@ -179,7 +179,7 @@ local function launch(self, how, sockets, names)
   local given = table.move(how.command, 1, #how.command, 1, {
     stdin = "null", stderr = "stream", fds = fds, setenv = environment,
     listen_pid = true, group = true, limits = how.limits,
-    directory = how.directory,
+    directory = how.directory, parent_ends = "TERM",
   })
   local program, message
   program, message, code = process.start(given)
@@ -269,10 +269,12 @@ function Worker:drain(seconds)
   if self.state == "starting" then
     seconds = 0
   end
-  if self.state == "starting" or self.state == "ready" then
-    change(self, "draining")
+  if self.state ~= "draining" then -- a second signal would end it at once
+    if self.state ~= "hung" then
+      change(self, "draining")
+    end
+    self.program:kill "TERM"
   end
-  self.program:kill "TERM"
   if self:wait(seconds + grace) then
     return true
   end
