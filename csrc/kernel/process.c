@@ -8,9 +8,6 @@
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
-#ifdef __linux__
-#include <sys/prctl.h>
-#endif
 
 #include "kernel/interrupt.h"
 #include "kernel/traceback.h"
@@ -29,12 +26,6 @@ static struct {
   unsigned count;
   struct sigaction before;
 } watched[NSIG];
-
-/* The parent whose end is to be followed by ours, in so many seconds. */
-static struct {
-  atomic_int parent;
-  atomic_uint seconds;
-} followed;
 
 /* By number: whether a signal is ignored since we asked for it. */
 static atomic_bool ignored[NSIG];
@@ -169,37 +160,6 @@ bool lev_signals_ignore(int number) {
 
 bool lev_signals_ignored(int number) {
   return atomic_load(&ignored[number]);
-}
-
-/* The parent has ended, if that is why the signal came. */
-static void on_orphaned(int number) {
-  struct sigaction inborn = { .sa_handler = SIG_DFL };
-  (void)number;
-  if (getppid() == atomic_load(&followed.parent))
-    return;
-  sigemptyset(&inborn.sa_mask);
-  sigaction(SIGALRM, &inborn, NULL);
-  alarm(atomic_load(&followed.seconds));
-}
-
-bool lev_process_follow(unsigned seconds) {
-#ifdef __linux__
-  int number = SIGRTMAX - 1; /* that nobody else uses */
-  struct sigaction action = { .sa_handler = on_orphaned,
-                              .sa_flags = SA_RESTART };
-  sigemptyset(&action.sa_mask);
-  errno = EBUSY;
-  if (lev_signals_watched(number))
-    return false;
-  atomic_store(&followed.parent, getppid());
-  atomic_store(&followed.seconds, seconds);
-  return sigaction(number, &action, NULL) == 0 &&
-         prctl(PR_SET_PDEATHSIG, number) == 0;
-#else
-  (void)seconds;
-  errno = ENOSYS;
-  return false;
-#endif
 }
 
 bool lev_sigpipe_ignored(void) {

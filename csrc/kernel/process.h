@@ -39,10 +39,6 @@ bool lev_signals_ignore(int number);
  * before, as it is for programs that we start. */
 bool lev_signals_ignored(int number);
 
-/* Lets the process be killed so many seconds after its parent has ended, even
- * if it hangs; false with errno if that cannot be. */
-bool lev_process_follow(unsigned seconds);
-
 /* What SIGPIPE does to the process: set to ignored at load if nobody had set
  * it, since libevent's own writes cannot suppress it. */
 bool lev_sigpipe_ignored(void);

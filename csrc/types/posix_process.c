@@ -171,21 +171,6 @@ static int l_reap(lua_State *L) {
 }
 
 /***
-Lets this process be killed some time after its parent has ended, even if it hangs
-then; that takes the place of `parent_ends` of @{event_base:process}. Uses `prctl`
-with `PR_SET_PDEATHSIG`, and `alarm`.
-@function posix.follow
-@param seconds integer From 1 to 2147483647.
-@return boolean? ok
-@return string? message
-@return integer? code An errno value, `ENOSYS` where the system cannot.
-*/
-static int l_follow(lua_State *L) {
-  int seconds = lev_checkint(L, 1, 1, INT_MAX);
-  return lev_result(L, lev_process_follow((unsigned)seconds), "follow");
-}
-
-/***
 Opens `/dev/null` in the place of each of the descriptors 0, 1 and 2 that is closed.
 Else what is opened next gets that number, and what is printed then.
 @function posix.fill
@@ -259,5 +244,5 @@ const luaL_Reg lev_posix_process[] = {
   { "setname", l_setname }, { "ignore", l_ignore },
   { "alarm", l_alarm },     { "reap", l_reap },
   { "fill", l_fill },       { "put", l_put },
-  { "follow", l_follow },   { NULL, NULL },
+  { NULL, NULL },
 };

@@ -19,10 +19,6 @@ local service = {}
 -- whether the inherited sockets are used.
 local patience, pause = 10, 0.01
 
---- Seconds that the end may take longer than that when the monitor has ended,
--- and at most.
-local grace, longest = 2, 1000000
-
 local kinds = { drain = "seconds", on_ready = "function" }
 
 --- The base that is watched, who watches it, and whether that knows that this
@@ -159,8 +155,6 @@ function service.start(given)
     for _, name in ipairs { "HUP", "USR1", "USR2" } do
       core.posix.ignore(name)
     end
-    core.posix.follow(math.ceil(math.min(own.drain or patience, longest))
-      + grace)
   end
   on_ready = own.on_ready
   inherited.list()

@@ -110,16 +110,9 @@ local function check_running(self)
   return true
 end
 
---- Notes that a reload goes on, as long as the block does.
-local function hold(self)
-  self.reloading = true
-  return setmetatable({}, { __close = function()
-    self.reloading = false
-  end })
-end
-
 local function reload(self)
-  local _ <close> = hold(self)
+  local _ <close> = self.reloaded
+  self.reloading = true
   for _, each in ipairs({ table.unpack(self.slots) }) do
     each:wait_replaced() -- it may have the old code
     if self.ending then
@@ -244,7 +237,7 @@ end
 -- A worker has ended, and all is told that there is of it.
 function Supervisor:left(one)
   self.living = self.living - 1
-  self:call("on_end", one.number, one.pid)
+  core.pcall(self.call, self, "on_end", one.number, one.pid)
   look_for_end(self)
 end
 
@@ -378,6 +371,9 @@ function supervisor.supervisor(given)
     base = base, how = how, slots = {}, retired = {}, since = base:now(),
     reloads = 0, living = 0, over = base:condition "the end of a service",
   }, Supervisor)
+  self.reloaded = setmetatable({}, { __close = function()
+    self.reloading = false
+  end })
   local message, code
   self.sockets, message, code = addresses.open(base, list, socket_options)
   if not self.sockets then

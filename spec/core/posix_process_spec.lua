@@ -244,3 +244,77 @@ describe("posix alarm", function()
     helper.badargs(alarm, nil, "seconds")
   end)
 end)
+
+describe("posix fill", function()
+  it("opens what of the first three descriptors is closed", function()
+    helper.prints("true\n/dev/null\n/dev/null\n", [[
+      local libevent = require "libevent"
+      local own, before = libevent.posix, io.stdout
+      local function target(fd)
+        return own.readlink("/proc/self/fd/" .. fd)
+      end
+      local function count()
+        return #own.readdir "/proc/self/fd"
+      end
+      local stdout = target(1)
+      local posix = require "spec.posix"
+      posix.close(0)
+      posix.close(2)
+      local n = count()
+      local ok = own.fill()
+      assert(count() == n + 2 and target(1) == stdout)
+      print(ok)
+      print(target(0))
+      print(target(2))
+      assert(own.fill() and count() == n + 2)
+    ]])
+  end)
+end)
+
+describe("posix put", function()
+  it("writes what there is room for, and never waits", function()
+    for _, make in ipairs { posix.pipe, posix.socketpair } do
+      local r, w = make()
+      local written = 0
+      repeat
+        local n, message, code = own.put(w, ("x"):rep(10000))
+        written = written + (n or 0)
+        assert.is_true(n == nil or n >= 1 and n <= 4096)
+        if not n then
+          assert.same({ "put: Resource temporarily unavailable",
+            libevent.errno.EAGAIN }, { message, code })
+        end
+      until not n
+      assert.is_true(written >= 4096)
+      assert.is_true(#posix.read(r, 65536) >= 4096)
+      assert.is_true(own.put(w, "y") == 1)
+      posix.close(r)
+      posix.close(w)
+    end
+  end)
+
+  it("writes to files, and to nobody", function()
+    local name, _ <close> = helper.temporary ""
+    local file <close> = io.open(name, "w")
+    assert.equal(4096, (own.put(file, ("x"):rep(5000))))
+    assert.equal(0, (own.put(file, "")))
+    assert.equal(("x"):rep(4096), io.open(name):read "a")
+    local r, w = posix.pipe()
+    posix.close(r)
+    assert.same({ nil, "put: Broken pipe", libevent.errno.EPIPE },
+      { own.put(w, "x") })
+    posix.close(w)
+    assert.equal(libevent.errno.EBADF, select(3, own.put(w, "x")))
+  end)
+
+  it("refuses bad arguments", function()
+    for message, given in pairs {
+      ["#1 to 'put' "] = { "x", "x" },
+      ["#2 to 'put' (string expected, got number)"] = { 1, 1 },
+    } do
+      assert.error_matches(function()
+        own.put(table.unpack(given))
+      end, "bad argument " .. message, 1, true)
+    end
+  end)
+end)

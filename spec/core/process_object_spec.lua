@@ -77,6 +77,19 @@ describe("a process", function()
     assert.is_false(lives(pid))
   end))
 
+  it("tells who waits of an end that a signal finds first", run(function(base)
+    local process = start(base, "sh", "-c", "exit 3")
+    local waiting = spawn(process.wait, process)
+    sleep(0)
+    local name = ("/proc/%d/stat"):format(process:pid())
+    repeat -- the loop does not see it yet
+      local file <close> = io.open(name)
+    until file:read "a":find "%) Z"
+    assert.same({ nil, errno.ESRCH }, { process:kill(), (select(3,
+      process:kill())) })
+    assert.same(pack("exit", 3), pack(waiting:wait()))
+  end))
+
   it("keeps a loop running, unless it is in the background", function()
     local base <close> = libevent.event_base()
     local process = assert(base:process { "sleep", "100" })

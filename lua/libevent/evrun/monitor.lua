@@ -41,8 +41,13 @@ local function tell_state(self)
     log.info("all workers serve", { workers = ready,
       seconds = status.age })
   end
-  tell(("STATUS=%d of %d workers serve%s"):format(ready, #status.workers,
-    looping > 0 and (", %d in a crash loop"):format(looping) or ""))
+  local text = ("STATUS=%d of %d workers serve%s"):format(ready,
+    #status.workers, looping > 0 and (", %d in a crash loop"):format(looping)
+      or "")
+  if text ~= self.told then
+    self.told = text
+    tell(text)
+  end
 end
 
 --- Starts new workers with new code, and once more if that is wanted meanwhile:

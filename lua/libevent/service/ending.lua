@@ -24,7 +24,7 @@ end
 -- for the log.
 ---@return libevent.signal interrupt The one that watches INT.
 function ending.on_signals(base, seconds, on_begin)
-  local is_ending = false
+  local is_ending, has_come = false, false
   local function stop(reason)
     if is_ending then
       return
@@ -42,12 +42,12 @@ function ending.on_signals(base, seconds, on_begin)
     end):name "drain"
   end
   local function came(_, name)
-    if is_ending then
+    if has_come then
       log.warn("ends at once", { signal = name })
       base:loopbreak()
-    else
-      stop { signal = name }
     end
+    has_come = true
+    stop { signal = name }
   end
   local interrupt
   for _, name in ipairs { "TERM", "INT" } do

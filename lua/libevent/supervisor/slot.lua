@@ -62,11 +62,11 @@ local function changed(self, one)
   else
     return tell(self)
   end
-  if not one.dismissed and not one.delay then
-    give_up(self, one)
-  end
   if self.worker == one then
     self.worker = nil
+  end
+  if not one.dismissed and not one.delay then
+    give_up(self, one)
   end
   tell(self)
 end
@@ -99,18 +99,6 @@ local function put_off(self, replaces, message)
   return nil, message
 end
 
---- Takes a worker for the one that starts, as long as the block goes on; it is
--- killed if an error ends that.
-local function begin(self, one)
-  self.starting = one
-  return setmetatable({}, { __close = function(_, err)
-    self.starting = nil
-    if err then
-      one:kill()
-    end
-  end })
-end
-
 --- Starts a worker and waits until it serves; one that does not is ended.
 ---@return libevent.supervisor.worker? worker
 ---@return string? why
@@ -123,8 +111,8 @@ local function launch(self, replaces)
     return put_off(self, replaces, ok and message or describe(one))
   end
   supervisor.living, self.cannot_start = supervisor.living + 1, false
-  one.replaces = replaces
-  local _ <close> = begin(self, one)
+  self.starting, one.replaces = one, replaces
+  local _ <close> = self.started
   tell(self)
   if not one:wait_ready(supervisor.how.start) then
     if one.state ~= "draining" then -- else it is ended in time
@@ -175,6 +163,14 @@ local function keep(self)
   end
 end
 
+--- Something that calls a function when a block ends, with the error if one is
+-- why.
+local function at_end(fn)
+  return setmetatable({}, { __close = function(_, err)
+    fn(err)
+  end })
+end
+
 --- Makes a place; nobody is in it yet.
 ---@param supervisor libevent.supervisor
 ---@param number integer
@@ -192,10 +188,21 @@ function slot.new(supervisor, number)
       changed(self, one)
     end,
     on_end = function(one)
-      bury(self, one)
+      core.pcall(bury, self, one)
       supervisor:left(one)
     end,
   }
+  -- Made before they are needed: there may be no memory then.
+  self.started = at_end(function(err)
+    if err then
+      self.starting:kill()
+    end
+    self.starting = nil
+  end)
+  self.replaced = at_end(function()
+    self.replacing = false
+    tell(self)
+  end)
   self.base:task(keep, self):name(("keeper of worker %d"):format(number))
   return self
 end
@@ -233,15 +240,6 @@ local function hurry(self)
   return self:wait_ready(attempts)
 end
 
---- Notes that it is being replaced, as long as the block goes on.
-local function hold(self)
-  self.replacing = true
-  return setmetatable({}, { __close = function()
-    self.replacing = false
-    tell(self)
-  end })
-end
-
 --- Waits until it is not being replaced any more. Only a task can.
 function Slot:wait_replaced()
   while self.replacing do
@@ -260,7 +258,8 @@ function Slot:replace()
   elseif not self.worker then
     return hurry(self)
   end
-  local _ <close> = hold(self)
+  local _ <close> = self.replaced
+  self.replacing = true
   local one, why = launch(self, true)
   if one then
     local old = self.worker

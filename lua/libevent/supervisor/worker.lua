@@ -132,13 +132,21 @@ local function watch(self, timer)
   end
 end
 
+--- Calls a function until it raises nothing: there may be no memory for a
+-- while.
+local function insist(fn, ...)
+  while not core.pcall(fn, ...) do
+    core.pcall(core.sleep, step)
+  end
+end
+
 --- Waits for the end, and notes how it was.
 local function await(self)
   self.how_ended, self.what, self.core = self.program:wait()
   self.ended_at = self.base:now()
   self.pulse:close()
-  change(self, "ended")
-  self.relaying:wait(last_words)
+  insist(change, self, "ended")
+  core.pcall(self.relaying.wait, self.relaying, last_words)
   self.program:close()
   self.channel:close "now"
   self.on_end(self)
@@ -176,6 +184,7 @@ local function launch(self, how, sockets, names)
     return nil, theirs, code
   end
   local fds, environment = prepare(self, how, sockets, names, theirs)
+  self.channel = self.base:stream(mine)
   local given = table.move(how.command, 1, #how.command, 1, {
     stdin = "null", stderr = "stream", fds = fds, setenv = environment,
     listen_pid = true, group = true, limits = how.limits,
@@ -185,12 +194,25 @@ local function launch(self, how, sockets, names)
   program, message, code = process.start(given)
   theirs:close()
   if not program then
-    mine:close()
+    self.channel:close "now"
     return nil, message, code
   end
-  self.program, self.channel = program, self.base:stream(mine)
-  self.pid = program:pid()
+  self.program, self.pid = program, program:pid()
   return true
+end
+
+--- Looks after the program from here on.
+local function attend(self)
+  self.pulse = self.base:timer(function(timer)
+    watch(self, timer)
+  end)
+  if self.how.heartbeat > 0 then
+    self.pulse:add(self.how.heartbeat)
+  end
+  self.relaying = self.base:task(relay, self)
+  self.relaying:name "output of a worker"
+  self.base:task(listen, self):name "channel of a worker"
+  self.base:task(await, self):name "end of a worker"
 end
 
 --- Starts a worker.
@@ -216,16 +238,12 @@ function worker.start(base, number, how, sockets, names, told)
   if not ok then
     return nil, message, code
   end
-  self.pulse = base:timer(function(timer)
-    watch(self, timer)
-  end)
-  if how.heartbeat > 0 then
-    self.pulse:add(how.heartbeat)
+  ok, message = core.pcall(attend, self)
+  if not ok then
+    self.program:close()
+    self.channel:close "now"
+    error(message, 0)
   end
-  base:task(listen, self):name "channel of a worker"
-  self.relaying = base:task(relay, self)
-  self.relaying:name "output of a worker"
-  base:task(await, self):name "end of a worker"
   return self
 end
 
