@@ -115,6 +115,40 @@ describe("a service", function()
     service:stop()
   end))
 
+  it("tells systemd of each thing once", run(function()
+    local name = "@" .. os.tmpname()
+    os.remove(name:sub(2))
+    local fd, said = posix.receiver(name), {}
+    local function until_said(what)
+      while said[#said] ~= what do
+        local text = posix.read(fd)
+        if not text then
+          assert.equal("r", (libevent.wait(fd, "r", 20)))
+        elseif not text:find "^STATUS=" then
+          text = text:gsub("=%d%d+$", "=n")
+          said[#said + 1] = text ~= said[#said] and text or nil
+        end
+      end
+    end
+    local service <close> = start("require 'libevent'.sleep(0.1)" .. app,
+      "--workers 2 --listen 127.0.0.1:0", ("export NOTIFY_SOCKET=%s;"):format(
+        name))
+    service:await "serving"
+    service.program:kill "HUP" -- is no reload of what was never ready
+    until_said "READY=1"
+    service:await '"reloaded"'
+    service.program:kill "HUP"
+    until_said "RELOADING=1\nMONOTONIC_USEC=n"
+    service.program:kill "HUP" -- while it does
+    until_said "READY=1"
+    service.program:kill "TERM"
+    until_said "STOPPING=1"
+    assert.same({ "READY=1", "RELOADING=1\nMONOTONIC_USEC=n", "READY=1",
+      "STOPPING=1" }, said)
+    service:wait()
+    posix.close(fd)
+  end))
+
   it("leaves no worker that hangs when the monitor is killed", run(function()
     local service <close> = start(app, "--workers 1 --listen 127.0.0.1:0 "
       .. "--drain 0")
@@ -228,8 +262,8 @@ describe("a worker", function()
 
   it("does not wait for who takes its output and fails", run(function()
     local supervisor <close> = shell("''", "head -c 3000000 /dev/zero | tr "
-      .. "'\\0' '\\n' >&2; printf 'READY=1\\n' >&$EVRUN_CHANNEL; exec sleep 100",
-      { write = error })
+      .. "'\\0' '\\n' >&2; printf 'READY=1\\n' >&$EVRUN_CHANNEL; "
+      .. "exec sleep 100", { write = error })
     assert.is_true(supervisor:wait_ready(50))
   end))
 

@@ -53,13 +53,14 @@ end
 --- Starts new workers with new code, and once more if that is wanted meanwhile:
 -- there may be newer code.
 local function reload(self)
-  local service, ok, message = self.service, nil, nil
+  local service = self.service
   if service.reloading or service.ending then
     return service:reload() -- which refuses that
   elseif self.was_ready then
     tell(("RELOADING=1\nMONOTONIC_USEC=%d"):format(
       core.evutil.gettime_monotonic() * 1e6 // 1))
   end
+  local ok, message
   repeat
     self.again = false
     ok, message = service:reload()

@@ -85,7 +85,7 @@ local function listen(self)
   end
 end
 
---- Takes output, whatever becomes of it: a worker that nobody reads has to wait.
+--- Takes output, whatever becomes of it: a worker that is not read has to wait.
 local function pass_on(self, fn, data)
   local ok, err = core.pcall(fn, self.tail, data)
   if not ok then
