@@ -2,7 +2,17 @@
 
 local units = {}
 
+--- A number as it is.
+---@param n number
+---@return string text
+function units.whole(n)
+  return ("%.15g"):format(n)
+end
+
 local function scaled(n, step, names, format)
+  if not (n >= 0 and n < 2 ^ 63) then -- as strange as a worker may count
+    return units.whole(n)
+  end
   local i = 1
   while n >= step and i < #names do
     n, i = n / step, i + 1
@@ -15,13 +25,6 @@ end
 ---@return string text
 function units.short(n)
   return scaled(n, 1000, { "", "k", "M", "G", "T" }, "%s")
-end
-
---- A number without a fraction.
----@param n number
----@return string text
-function units.whole(n)
-  return ("%.0f"):format(n)
 end
 
 --- A size.
