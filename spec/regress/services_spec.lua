@@ -149,18 +149,6 @@ describe("a service", function()
     posix.close(fd)
   end))
 
-  it("leaves no worker that hangs when the monitor is killed", run(function()
-    local service <close> = start(app, "--workers 1 --listen 127.0.0.1:0 "
-      .. "--drain 0")
-    local worker = service:ready().workers[1]
-    local _ <close> = busy(worker.addresses[1], "hang")
-    posix.kill(service.pid, 9)
-    service:wait()
-    while lives(worker.pid) do
-      libevent.sleep(0.01)
-    end
-  end))
-
   it("bears that there is no memory for a while", run(function()
     if helper.sanitized or not os.execute "prlimit --version >/dev/null 2>&1"
     then
