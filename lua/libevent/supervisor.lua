@@ -3,6 +3,7 @@
 -- @within libevent
 
 local addresses = require "libevent.supervisor.addresses"
+local await = require "libevent.supervisor.await"
 local core = require "libevent.core"
 local log = require "libevent.log"
 local options = require "libevent.options"
@@ -313,13 +314,11 @@ Supervisor.__close = Supervisor.close
 ---@return string? message `"timed out"`
 ---@return integer? code `ETIMEDOUT`
 function Supervisor:wait(timeout)
-  local deadline = timeout and self.base:now() + timeout
-  while not self.ended do
-    local left = deadline and math.max(0, deadline - self.base:now())
-    local ok, message, code = self.over:wait(left)
-    if not ok then
-      return nil, message, code
-    end
+  local ok = await(self.base, self.over, function()
+    return self.ended
+  end, timeout)
+  if not ok then
+    return nil, "timed out", core.errno.ETIMEDOUT
   end
   return true
 end

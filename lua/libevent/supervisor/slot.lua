@@ -1,6 +1,7 @@
 --- The place of one worker: there is always one in it, whatever happens to the
 -- one before.
 
+local await = require "libevent.supervisor.await"
 local backoff = require "libevent.supervisor.backoff"
 local core = require "libevent.core"
 local describe = require "libevent.log.format".tostring
@@ -8,6 +9,8 @@ local log = require "libevent.log"
 local worker = require "libevent.supervisor.worker"
 
 local slot = {}
+
+local unwanted = "it is not wanted any more"
 
 --- Seconds after which a failure of the monitor itself is tried again.
 local pause = 1
@@ -118,7 +121,7 @@ local function launch(self, replaces)
     if one.state ~= "draining" then -- else it is ended in time
       one:finish()
     end
-    one:wait()
+    one:wait_told()
   end
   if one.state == "ready" then
     self.is_looping, self.told_loop = false, false
@@ -213,18 +216,13 @@ end
 ---@return boolean? ok
 ---@return string? why
 function Slot:wait_ready(attempts, seconds)
-  local deadline = seconds and self.base:now() + seconds
-  while self.wanted and not self.worker and self.attempts <= attempts do
-    local left = deadline and deadline - self.base:now()
-    if left and left <= 0 then
-      return nil, "timed out"
-    end
-    self.changed:wait(left)
-  end
+  local in_time = await(self.base, self.changed, function()
+    return self.worker or not self.wanted or self.attempts > attempts
+  end, seconds)
   if self.worker then
     return true
   end
-  return nil, self.why or "it is not wanted any more"
+  return nil, not in_time and "timed out" or self.why or unwanted
 end
 
 --- Starts it again at once where nobody serves.
@@ -242,9 +240,9 @@ end
 
 --- Waits until it is not being replaced any more. Only a task can.
 function Slot:wait_replaced()
-  while self.replacing do
-    self.changed:wait()
-  end
+  await(self.base, self.changed, function()
+    return not self.replacing
+  end)
 end
 
 --- Puts a new worker in the place of the one that serves, which ends in its own
@@ -253,7 +251,9 @@ end
 ---@return boolean? ok
 ---@return string? why
 function Slot:replace()
-  if self.replacing then
+  if not self.wanted then
+    return nil, unwanted
+  elseif self.replacing then
     return nil, "it is being replaced already"
   elseif not self.worker then
     return hurry(self)
@@ -307,11 +307,6 @@ function Slot:kill()
     one:kill()
   end
   tell(self)
-end
-
---- Whether nobody lives.
-function Slot:is_empty()
-  return #self:living() == 0
 end
 
 --- Tells whether nobody serves since the last one did not come to.

@@ -1,5 +1,6 @@
 --- One worker process: how it is started, what it tells, and how it ends.
 
+local await = require "libevent.supervisor.await"
 local core = require "libevent.core"
 local describe = require "libevent.log.format".tostring
 local log = require "libevent.log"
@@ -141,7 +142,7 @@ local function insist(fn, ...)
 end
 
 --- Waits for the end, and notes how it was.
-local function await(self)
+local function see_off(self)
   self.how_ended, self.what, self.core = self.program:wait()
   self.ended_at = self.base:now()
   self.pulse:close()
@@ -149,6 +150,8 @@ local function await(self)
   core.pcall(self.relaying.wait, self.relaying, last_words)
   self.program:close()
   self.channel:close "now"
+  self.is_told = true
+  insist(self.changed.broadcast, self.changed)
   self.on_end(self)
 end
 
@@ -212,7 +215,7 @@ local function attend(self)
   self.relaying = self.base:task(relay, self)
   self.relaying:name "output of a worker"
   self.base:task(listen, self):name "channel of a worker"
-  self.base:task(await, self):name "end of a worker"
+  self.base:task(see_off, self):name "end of a worker"
 end
 
 --- Starts a worker.
@@ -251,13 +254,9 @@ end
 ---@param seconds number
 ---@return boolean? ok nil if it has ended or hangs, or the time is over.
 function Worker:wait_ready(seconds)
-  local deadline = self.base:now() + seconds
-  while self.state == "starting" do
-    local left = deadline - self.base:now()
-    if left <= 0 or not self.changed:wait(left) then
-      break
-    end
-  end
+  await(self.base, self.changed, function()
+    return self.state ~= "starting"
+  end, seconds)
   self.late = self.state == "starting"
   return self.state == "ready" or nil
 end
@@ -266,14 +265,16 @@ end
 ---@param seconds? number
 ---@return boolean? ok
 function Worker:wait(seconds)
-  local deadline = seconds and self.base:now() + seconds
-  while self.state ~= "ended" do
-    local left = deadline and deadline - self.base:now()
-    if left and left <= 0 or not self.changed:wait(left) then
-      break
-    end
-  end
-  return self.state == "ended" or nil
+  return await(self.base, self.changed, function()
+    return self.state == "ended"
+  end, seconds)
+end
+
+--- Waits until it has ended, and its last words are known. Only a task can.
+function Worker:wait_told()
+  await(self.base, self.changed, function()
+    return self.is_told
+  end)
 end
 
 --- Lets it end in its own time, and kills it if it does not. Only a task can.
