@@ -30,6 +30,15 @@ describe("evrun serve", function()
     assert.is_nil((ask(("127.0.0.1:%d"):format(first), "number")))
   end))
 
+  it("takes its options before the script and after it", run(function()
+    local service <close> = start([[
+      print(table.concat({ ... }, " "), #arg)
+    ]], "--listen 127.0.0.1:0", nil, "--workers 1 one --two -- --workers 3 -W")
+    assert.equal("one --two --workers 3 -W\t5", service.program.stdout:read "l")
+    assert.equal(1, #service:ready().workers)
+    service:stop()
+  end))
+
   it("lets workers share addresses, of every kind", run(function()
     for _, options in ipairs { "", "--reuseport " } do
       local service <close> = start(app, options .. "--workers 3 "

@@ -63,16 +63,17 @@ local function listen(self)
 end
 
 --- Starts a service. Its options are those of the command line, in one string;
--- shell commands before it may set `wrapper`.
-function services.start(app, options, shell)
+-- shell commands before it may set `wrapper`, and arguments may follow it.
+function services.start(app, options, shell, arguments)
   local top, removed = folders.new()
   local script = top .. "/app.lua"
   local self = setmetatable({ top = top, removed = removed, script = script,
     lines = {}, said = libevent.base():condition "a line" }, Service)
   self:rewrite(app)
   self.program = assert(libevent.process.start { "sh", "-c",
-    ("ulimit -c 0; %s exec $wrapper %s lua/evrun serve %s %s"):format(
-      shell or "", interpreter.lua, options or "", script),
+    ("ulimit -c 0; %s exec $wrapper %s lua/evrun serve %s %s %s")
+      :format(shell or "", interpreter.lua, options or "", script,
+      arguments or ""),
     stdin = "null", stdout = "stream", stderr = "stream",
     parent_ends = "KILL",
     setenv = { XDG_RUNTIME_DIR = top, LUA_PATH = os.getenv "LUA_PATH",

@@ -50,22 +50,23 @@ end
 ---@param args string[]
 ---@param kinds table<string,string> By option: "flag", "seconds" above 0,
 -- "span" from 0 on, "count", "text", or "list" of what is given several times.
----@param stops? boolean Whether the first word ends the options.
+---@param of_script? boolean Whether the first word is a script: what is no
+-- option after that, and everything after `--`, is for it.
 ---@return table? got Options by their names without dashes, and words.
 ---@return string? message What is wrong.
-function look.read(args, kinds, stops)
+function look.read(args, kinds, of_script)
   local got, i = {}, 1
   while args[i] do
     local name, text = args[i]:match "^(%-%-?%w+)=(.*)$"
     name = name or args[i]
     local n, message = 1, nil
-    if stops and (name == "--" or not name:find "^%-.") then
-      return table.move(args, name == "--" and i + 1 or i, #args, 1, got)
+    if of_script and name == "--" then
+      return table.move(args, i + 1, #args, #got + 1, got)
     elseif kinds[name] == "flag" then
       got[name:match "%w+"] = true
     elseif kinds[name] then
       n, message = take(got, kinds[name], name, text, args[i + 1])
-    elseif name:find "^%-." then
+    elseif name:find "^%-." and not (of_script and got[1]) then
       n, message = nil, ("unrecognized option '%s'"):format(name)
     else
       got[#got + 1] = args[i]

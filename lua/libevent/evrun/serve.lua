@@ -5,10 +5,11 @@ local core = require "libevent.core"
 local look = require "libevent.evrun.look"
 
 local usage = [[
-usage: evrun serve [options] script [args]
+usage: evrun serve [options] script [options] [--] [args]
 Keeps workers running, each of which runs the script as evrun does, and puts
 another in the place of one that dies or hangs. They get their sockets by
-libevent.service.address.
+libevent.service.address. Arguments of the script that look like options below
+come after --.
   --workers n       how many; as many as have an address by default, or else as
                     there are processors
   --listen address  what they share, such as 127.0.0.1:9000 or unix:/run/a.sock;
