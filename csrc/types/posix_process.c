@@ -5,7 +5,9 @@
 #include <limits.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -111,19 +113,30 @@ static int l_ignore(lua_State *L) {
   return lev_result(L, lev_signals_ignore(number), "ignore");
 }
 
+/* Whether a monitor has started this process, and would start another. */
+static bool isworker(void) {
+  const char *pid = getenv("LISTEN_PID");
+  return pid != NULL && getenv("EVRUN_CHANNEL") != NULL &&
+         strtol(pid, NULL, 10) == (long)getpid();
+}
+
 /***
-Lets `ALRM` come once after so much time, which ends the process where nobody
-watches it and it is not ignored; 0 for never. Each call takes the place of the one
+Lets `ALRM` come once after so much time; 0 for never. It ends the process where
+nobody watches it, so that only the worker of a monitor may ask for that. Each call takes the place of the one
 before. It comes whatever the process does, and when it goes on, where it was
 stopped by then. Forked children and programs that are started have no alarm; one
 that takes the place of this program keeps it. Does the work of `alarm`, and wraps
 `setitimer` with `ITIMER_REAL`.
 @function posix.alarm
 @param seconds number Exact to a microsecond.
-@return number left Seconds that were left of the one before; 0 if there was none.
+@return number? left Seconds that were left of the one before; 0 if there was none.
+@return string? message
+@return integer? code `EPERM` where nobody watches `ALRM`, and no monitor this process.
 */
 static int l_alarm(lua_State *L) {
   double seconds = lev_checkseconds(L, 1);
+  if (seconds > 0 && !isworker() && !lev_signals_watched(SIGALRM))
+    return lev_failure(L, "alarm", EPERM);
   struct itimerval before, timer = { .it_value = lev_timeval(seconds) };
   if (seconds > 0 && timer.it_value.tv_sec == 0)
     timer.it_value.tv_usec += timer.it_value.tv_usec == 0; /* never is 0 */
@@ -220,7 +233,7 @@ static ssize_t put(int fd, const char *bytes, size_t length) {
 Writes as much of a text as there is room for, and never waits, though others may
 write there as well.
 @function posix.put
-@param fd integer|file*|libevent.object
+@param file file*
 @param text string At most 4096 bytes of it are written.
 @return integer? n How many bytes.
 @return string? message
@@ -228,6 +241,7 @@ write there as well.
 */
 static int l_put(lua_State *L) {
   size_t length;
+  luaL_checkudata(L, 1, LUA_FILEHANDLE);
   int fd = lev_checkfd(L, 1);
   luaL_checktype(L, 2, LUA_TSTRING);
   const char *text = lua_tolstring(L, 2, &length);
