@@ -237,9 +237,8 @@ local function give_up(self)
   end
 end
 
-local function serve(self, how, script)
-  local out = output.new(self.base, io.stderr)
-  local _ <close> = out:capture_log()
+--- What the supervisor tells, and how its workers write.
+local function add_hooks(self, how, out)
   how.write = function(text)
     out:write(text)
   end
@@ -256,6 +255,12 @@ local function serve(self, how, script)
     how.setenv = { LIBEVENT_LOG_FORMAT = os.getenv "LIBEVENT_LOG_FORMAT"
       or "text" }
   end
+end
+
+local function serve(self, how, script)
+  local out = output.new(self.base, io.stderr)
+  local _ <close> = out:capture_log()
+  add_hooks(self, how, out)
   local message
   self.service, message = supervisor.supervisor(how)
   if not self.service then
@@ -270,7 +275,7 @@ local function serve(self, how, script)
   feed(self)
   self.base:task(give_up, self)
   self.service:wait()
-  log.info("the service has ended", { failed = self.failed })
+  log.info("the service has ended", { failed = self.failed or nil })
   out:flush()
   return not self.hopeless, self.hopeless
 end
