@@ -51,8 +51,11 @@ static bool reap(lev_process *self) {
   int status = 0;
   if (!self->running)
     return true;
-  pid_t pid = waitpid(self->pid, &status, WNOHANG);
-  if (pid == 0 || (pid < 0 && errno == EINTR))
+  pid_t pid;
+  do {
+    pid = waitpid(self->pid, &status, WNOHANG);
+  } while (pid < 0 && errno == EINTR);
+  if (pid == 0)
     return false;
   self->running = false;
   self->status =

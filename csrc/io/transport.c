@@ -10,8 +10,12 @@
 #include "kernel/process.h"
 
 static ssize_t readplain(void *session, int fd, void *to, size_t n) {
+  ssize_t got;
   (void)session;
-  return recv(fd, to, n, 0);
+  do {
+    got = recv(fd, to, n, 0);
+  } while (got < 0 && errno == EINTR);
+  return got;
 }
 
 static ssize_t writeplain(void *session, int fd, const struct iovec *v, int n) {
@@ -29,11 +33,15 @@ static int shutdownplain(void *session, int fd) {
 static ssize_t sendfileplain(void *session, int fd, int file, int64_t offset,
                              size_t n) {
   off_t at = (off_t)offset;
+  ssize_t sent = -1;
   (void)session;
-  if (lev_sigpipe_ignored())
-    return sendfile(fd, file, &at, n);
   errno = ENOSYS;
-  return -1;
+  if (lev_sigpipe_ignored()) {
+    do {
+      sent = sendfile(fd, file, &at, n);
+    } while (sent < 0 && errno == EINTR);
+  }
+  return sent;
 }
 #else
 #define sendfileplain NULL

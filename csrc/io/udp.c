@@ -134,7 +134,8 @@ static bool isdatagram(int fd) {
   int type = 0;
   socklen_t length = sizeof type;
   bool known = getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0;
-  errno = EPROTOTYPE;
+  if (known)
+    errno = EPROTOTYPE;
   return known && type == SOCK_DGRAM;
 }
 

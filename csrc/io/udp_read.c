@@ -8,6 +8,7 @@
 
 #include "io/udp.h"
 #include "kernel/convert.h"
+#include "kernel/descriptor.h"
 #include "kernel/result.h"
 
 bool lev_udp_watch(lev_udp *self) {
@@ -172,8 +173,7 @@ static int listk(lua_State *L, int status, lua_KContext ctx);
 
 /* What comes in the same moment counts. */
 static bool late(lev_task *reader) {
-  struct pollfd p = { ((lev_udp *)reader->object)->fd, POLLIN, 0 };
-  return poll(&p, 1, 0) > 0;
+  return lev_fd_ready(((lev_udp *)reader->object)->fd, POLLIN) != 0;
 }
 
 static const lev_waitkind receiving[] = {

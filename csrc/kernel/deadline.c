@@ -247,6 +247,10 @@ bool lev_deadlines_arm(lev_base *base, bool exact) {
     return lev_kick(base);
   if (d->fd >= 0 && arm_timerfd(base, first, exact))
     return true;
+  /* What the system has refused is not asked for again: libevent logs each
+   * time, and lines in the log wake the loop. */
+  if (d->fd >= 0)
+    lev_deadlines_drop(base);
   return arm_timeout(base, first, now);
 }
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -59,6 +60,15 @@ void lev_fd_close(lev_state *state, int fd) {
   errno = code;
 }
 
+short lev_fd_ready(int fd, short wanted) {
+  struct pollfd p = { fd, wanted, 0 };
+  int n;
+  do {
+    n = poll(&p, 1, 0);
+  } while (n < 0 && errno == EINTR);
+  return n > 0 ? p.revents : 0;
+}
+
 bool lev_fd_prepare(int fd) {
   int flags = fcntl(fd, F_GETFL);
   int own = fcntl(fd, F_GETFD);
@@ -74,8 +84,12 @@ bool lev_fd_prepare(int fd) {
 ssize_t lev_fd_send(int fd, const struct iovec *v, int n) {
   struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)v,
                             .msg_iovlen = (size_t)n };
-  return n == 1 ? send(fd, v[0].iov_base, v[0].iov_len, MSG_NOSIGNAL)
-                : sendmsg(fd, &message, MSG_NOSIGNAL);
+  ssize_t sent;
+  do {
+    sent = n == 1 ? send(fd, v[0].iov_base, v[0].iov_len, MSG_NOSIGNAL)
+                  : sendmsg(fd, &message, MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  return sent;
 }
 
 static size_t ask(int fd, unsigned long what) {

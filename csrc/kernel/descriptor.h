@@ -35,6 +35,10 @@ ssize_t lev_fd_send(int fd, const struct iovec *v, int n);
 size_t lev_fd_unread(int fd);
 size_t lev_fd_unacked(int fd);
 
+/* Which of some events of poll(2) are there now, and POLLERR, POLLHUP, POLLNVAL;
+ * no signal hides them. [-0, +0, -] */
+short lev_fd_ready(int fd, short wanted);
+
 /* Makes it non-blocking and close-on-exec; false with errno. [-0, +0, -] */
 bool lev_fd_prepare(int fd);
 

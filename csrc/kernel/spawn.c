@@ -74,8 +74,10 @@ static int arrange(const lev_spawn *how, int pipe) {
     how->fds[i].from = from;
   }
   for (int i = 0; i < how->nfds; i++) {
-    if (dup2(how->fds[i].from, how->fds[i].to) < 0)
-      give_up(moved, LEV_FDS);
+    while (dup2(how->fds[i].from, how->fds[i].to) < 0) {
+      if (errno != EINTR && errno != EBUSY)
+        give_up(moved, LEV_FDS);
+    }
   }
   for (int fd = 0; fd < above; fd++) {
     if (!gets(how, fd))

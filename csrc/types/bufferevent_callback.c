@@ -5,6 +5,7 @@
 #include <poll.h>
 
 #include "kernel/callback.h"
+#include "kernel/descriptor.h"
 #include "kernel/pin.h"
 #include "kernel/result.h"
 #include "types/bufferevent.h"
@@ -105,9 +106,11 @@ void lev_bufferevent_on_write(struct bufferevent *ptr, void *arg) {
  * Then it goes on, and the next turn tells: unless that was so already. */
 static bool isfalsealarm(lev_bufferevent *self, short what) {
   bool reads = what & BEV_EVENT_READING;
-  struct pollfd ready = { self->fd, reads ? POLLIN : POLLOUT, 0 };
   if (!(what & BEV_EVENT_TIMEOUT) || self->alarmed || self->connecting ||
-      self->fd < 0 || poll(&ready, 1, 0) <= 0 || ready.revents & POLLNVAL)
+      self->fd < 0)
+    return false;
+  short ready = lev_fd_ready(self->fd, reads ? POLLIN : POLLOUT);
+  if (ready == 0 || ready & POLLNVAL)
     return false;
   self->alarmed = true;
   return bufferevent_enable(self->ptr, reads ? EV_READ : EV_WRITE) == 0;

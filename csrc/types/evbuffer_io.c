@@ -27,8 +27,11 @@ int l_evbuffer_read(lua_State *L) {
   lev_evbuffer *self = lev_checktarget(L, 1);
   int fd = lev_checkfd(L, 2);
   int most = optatmost(L, 3);
-  errno = 0;
-  int n = most > 0 ? evbuffer_read(self->ptr, fd, most) : 0;
+  int n = 0;
+  do {
+    errno = 0;
+    n = most > 0 ? evbuffer_read(self->ptr, fd, most) : 0;
+  } while (n < 0 && errno == EINTR);
   if (n < 0)
     return lev_failure(L, "read", errno);
   lev_evbuffer_changed(L, self, 1);
@@ -53,10 +56,12 @@ int l_evbuffer_write(lua_State *L) {
   lev_evbuffer *self = lev_checksource(L, 1);
   int fd = lev_checkfd(L, 2);
   int most = optatmost(L, 3);
-  errno = 0;
+  bool some = most > 0 && evbuffer_get_length(self->ptr) > 0;
   int n = 0;
-  if (most > 0 && evbuffer_get_length(self->ptr) > 0)
-    n = evbuffer_write_atmost(self->ptr, fd, most);
+  do {
+    errno = 0;
+    n = some ? evbuffer_write_atmost(self->ptr, fd, most) : 0;
+  } while (n < 0 && errno == EINTR);
   if (n < 0)
     return lev_failure(L, "write", errno);
   lev_evbuffer_changed(L, self, 1);

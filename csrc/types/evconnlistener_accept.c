@@ -192,12 +192,10 @@ from that, too.
 */
 int l_evconnlistener_waiting(lua_State *L) {
   const lev_evconnlistener *self = lev_self(L, &lev_evconnlistener_type);
-  struct pollfd ready = { self->fd, POLLIN, 0 };
   bool accepts = (self->enabled && !self->paused) ||
                  (self->acceptor != NULL && lev_task_waits(self->acceptor));
   bool own = !self->taken && self->generation == lev_generation();
-  lua_pushboolean(L, accepts && own && poll(&ready, 1, 0) > 0 &&
-                         ready.revents & POLLIN);
+  lua_pushboolean(L, accepts && own && lev_fd_ready(self->fd, POLLIN) & POLLIN);
   return 1;
 }
 

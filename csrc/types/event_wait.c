@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include "kernel/convert.h"
+#include "kernel/descriptor.h"
 #include "kernel/pin.h"
 #include "kernel/result.h"
 #include "types/event.h"
@@ -49,23 +50,25 @@ static void left(lev_task *task) {
 /* What of the letters has happened already, whatever libevent knows of it. */
 static short look(const struct event *event) {
   short what = 0, wanted = event_get_events(event);
-  struct pollfd p = { .fd = event_get_fd(event) };
+  short asked = 0;
+  int fd = event_get_fd(event);
   if (wanted & EV_READ)
-    p.events |= POLLIN;
+    asked |= POLLIN;
   if (wanted & EV_WRITE)
-    p.events |= POLLOUT;
+    asked |= POLLOUT;
 #ifdef POLLRDHUP
   if (wanted & EV_CLOSED)
-    p.events |= POLLRDHUP;
+    asked |= POLLRDHUP;
 #endif
-  if (p.fd < 0 || wanted & EV_ET || poll(&p, 1, 0) <= 0)
+  if (fd < 0 || wanted & EV_ET)
     return 0;
-  if (p.revents & (POLLIN | POLLHUP | POLLERR))
+  short ready = lev_fd_ready(fd, asked);
+  if (ready & (POLLIN | POLLHUP | POLLERR))
     what |= EV_READ;
-  if (p.revents & (POLLOUT | POLLHUP | POLLERR))
+  if (ready & (POLLOUT | POLLHUP | POLLERR))
     what |= EV_WRITE;
 #ifdef POLLRDHUP
-  if (p.revents & POLLRDHUP)
+  if (ready & POLLRDHUP)
     what |= EV_CLOSED;
 #endif
   return what & wanted;

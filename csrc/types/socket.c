@@ -64,6 +64,11 @@ static int l_socket(lua_State *L) {
   return 1;
 }
 
+static bool makeblocking(int fd) {
+  int flags = fcntl(fd, F_GETFL);
+  return flags >= 0 && fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) == 0;
+}
+
 /***
 Creates two sockets that are connected to each other. Wraps
 `evutil_socketpair`.
@@ -87,11 +92,13 @@ static int l_evutil_socketpair(lua_State *L) {
   opened = lev_socket_open(L, other, fds[1]) && opened;
   if (!opened)
     return luaL_error(L, "not enough memory");
-  lev_fd_prepare(one->fd);
-  lev_fd_prepare(other->fd);
-  if (blocking)
-    fcntl(other->fd, F_SETFL, fcntl(other->fd, F_GETFL) & ~O_NONBLOCK);
-  return 2;
+  if (lev_fd_prepare(one->fd) && lev_fd_prepare(other->fd) &&
+      (!blocking || makeblocking(other->fd)))
+    return 2;
+  int code = errno;
+  lev_close(L, &one->head);
+  lev_close(L, &other->head);
+  return lev_failure(L, "socketpair", code);
 }
 
 /***
