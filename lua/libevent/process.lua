@@ -171,6 +171,22 @@ function process.start(given)
   return self
 end
 
+--- Gives a program its input; returns why that failed. One that does not read
+-- all of it is none.
+local function feed(stream, input)
+  local ok, message, code = stream:write(input)
+  if ok then
+    ok, message, code = stream:shutdown()
+  end
+  if ok then
+    return nil
+  end
+  stream:close "now" -- or the program would wait for more
+  if code ~= core.errno.EPIPE and code ~= core.errno.ECONNRESET then
+    return { message, code }
+  end
+end
+
 --- Runs a program to its end: its output is collected. Only a task can; it is
 -- killed if that is canceled.
 ---@param given table As for @{process.start}; `stdout` and `stderr` are streams
@@ -202,8 +218,8 @@ function process.run(given, input)
       end
     end
     if program.stdin then
-      program.stdin:write(input or "")
-      program.stdin:shutdown()
+      local why = feed(program.stdin, input or "")
+      failure = failure or why
     end
   end)
   if failure then

@@ -125,11 +125,11 @@ local function clear(base)
       one:cancel()
     end
     alarm:add(0.05)
-    local looped, late = pcall(base.loop, base, "once")
-    if ok and not looped then
-      ok, err = false, late
+    local looped, why, message = pcall(base.loop, base, "once")
+    if ok and not (looped and why) then
+      ok, err = false, why or message
     end
-    if base:is_closed() then
+    if base:is_closed() or looped and not why then
       break
     end
   end
@@ -159,10 +159,13 @@ end
 --- Runs the loop for a main task; returns whether all went well, and if not
 -- the error.
 local function drive(base, main)
-  local looped, why = pcall(base.loop, base)
+  local looped, why, message = pcall(base.loop, base)
   if not looped then
     last_traceback = not base:is_closed() and base:traceback() or nil
     return false, why
+  elseif not why then
+    last_traceback = nil
+    return false, message
   elseif base:is_closed() or main:is_closed() then
     return true
   elseif main:status() == "failed" then
