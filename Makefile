@@ -62,7 +62,7 @@ LUA_FILES = lua/evrun $(shell find lua examples spec bench docs -name '*.lua')
 
 # What the specs need besides: a module for pipes, processes and limits, a type
 # that lives in another shared object, and programs that embed Lua.
-SPEC_MODULES = $(addprefix $(BUILD)/spec/,posix.so toy.so pty.so)
+SPEC_MODULES = $(addprefix $(BUILD)/spec/,posix.so toy.so pty.so faults.so)
 SPEC_HOSTS = $(addprefix $(BUILD)/spec/,two_states host_loop memory)
 DOC_FILES = $(sort $(CORE_SOURCES) $(READLINE_SOURCES) $(LUA_SOURCES))
 EVENT_HEADERS = $(or $(LIBEVENT_INCDIR),$(shell pkg-config --variable=includedir \
@@ -195,6 +195,13 @@ memory: all build-specs ## lets every single allocation fail in turn
 	$(BUILD)/spec/memory spec/host/memory.lua spec/host/echo.lua \
 	  spec/host/streams.lua spec/host/datagrams.lua spec/host/servers.lua
 
+FAULTY = $(addprefix spec/host/,echo.lua streams.lua datagrams.lua memory.lua \
+  servers.lua processes.lua)
+
+faults: all build-specs ## lets every system call fail in turn, and be short: FULL=1 SEED=2
+	$(LUA) spec/faults.lua $(FAULTY)
+	$(LUA) spec/short.lua
+
 coverage: ## lines and branches of the C code that the specs reach
 	rm -rf build/coverage
 	$(MAKE) --no-print-directory BUILD=build/coverage CFLAGS='-O0 -g --coverage' HARDENING= all build-specs
@@ -250,6 +257,7 @@ check: ## everything that continuous integration runs after test
 	$(MAKE) --no-print-directory fuzz
 	$(MAKE) --no-print-directory memory
 	$(MAKE) --no-print-directory checked SUITE=spec/core
+	$(MAKE) --no-print-directory faults
 	$(MAKE) --no-print-directory docs types
 	$(MAKE) --no-print-directory rock
 
@@ -277,5 +285,5 @@ help: ## this list
 
 FORCE:
 .PHONY: all install uninstall env deps demo test specs build-specs build-bench stress sanitize \
-  checked moving fuzz soak memory coverage format format-check lint floors exports documented api docs types check \
+  checked moving fuzz soak memory faults coverage format format-check lint floors exports documented api docs types check \
   rock bench clean help FORCE

@@ -2,9 +2,9 @@
 -- bufferevents, with long strings, watermarks, a pair and change callbacks.
 
 local libevent, posix = libevent, posix -- luacheck: ignore
-local base = libevent.event_base { avoid = { "select" } }
+local base, why_not = libevent.event_base { avoid = { "select" } }
 if not base then
-  error "memory: no base"
+  error("memory: no base: " .. why_not)
 end
 
 local guard <close> = setmetatable({}, { -- luacheck: ignore
@@ -89,7 +89,7 @@ client:setcb {
 }
 client:set_timeouts(0.05, 0.05)
 check(client:enable "r")
-check(client:connect(listener:getsockname()))
+check(client:connect((check(listener:getsockname()))))
 
 local one, other = base:pair()
 other:setcb { read = function()

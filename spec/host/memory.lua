@@ -3,9 +3,12 @@
 
 local libevent, posix = libevent, posix -- luacheck: ignore
 libevent.track(true)
-local base = libevent.event_base { priorities = 2, avoid = { "select" } }
+local base, reason = libevent.event_base {
+  priorities = 2,
+  avoid = { "select" },
+}
 if not base then
-  error "memory: no base"
+  error("memory: no base: " .. reason)
 end
 
 local count = 0
@@ -41,7 +44,7 @@ r, w = posix.pipe()
 local reader = assert(base:event(r, "rp", function(event, what)
   assert(what == "r" and posix.read(r))
   event:del()
-end), "memory: no event")
+end))
 assert(reader:add(5))
 posix.write(w, "x")
 
@@ -68,6 +71,9 @@ for _ = 1, 3 do
   local ok, result, message = pcall(base.loop, base)
   why = ok and result
   failed = failed or not ok and result or message
+  if message then
+    error(message)
+  end
 end
 assert(base:objects())
 assert(base:counters().callbacks > 0)

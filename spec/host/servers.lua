@@ -47,10 +47,11 @@ local function work(base)
   local server <close> = check(libevent.serve("127.0.0.1:0", serve, {
     linger = 0.01, per_peer = 10, idle = 1, lifetime = 1,
   }))
+  local address = check(server:getsockname())
   local questions, limit = libevent.queue(2), libevent.semaphore(1)
   libevent.scope(function()
     for _ = 1, 2 do
-      libevent.spawn(ask, server:getsockname(), questions, limit)
+      libevent.spawn(ask, address, questions, limit)
     end
     for _, question in ipairs { "one", "two", "three" } do
       check(questions:put(question, 0.1))
@@ -61,16 +62,17 @@ local function work(base)
   libevent.after(0, future.set, future, "later")
   answers[#answers + 1] = check(future:wait(0.1))
   local result = check(libevent.process.run({ "cat" }, "through cat"))
-  answers[#answers + 1] = check(result.stdout)
+  answers[#answers + 1] = check(result.stdout ~= "" and result.stdout,
+    "cat: broken pipe")
   local ok, err = libevent.pcall(error, "caught", 0)
   answers[#answers + 1] = not ok and err or nil
   check(server:drain(0.1))
   return base
 end
 
-local base = libevent.event_base { avoid = { "select" } }
+local base, why_not = libevent.event_base { avoid = { "select" } }
 if not base then
-  error "memory: no base"
+  error("memory: no base: " .. why_not)
 end
 base:on_error(fail)
 local ok, err = pcall(libevent.run, base, work, base)

@@ -2,9 +2,9 @@
 -- and wait for one another over a listener and a pair, each way once.
 
 local libevent, posix = libevent, posix -- luacheck: ignore
-local base = libevent.event_base { avoid = { "select" } }
+local base, why_not = libevent.event_base { avoid = { "select" } }
 if not base then
-  error "memory: no base"
+  error("memory: no base: " .. why_not)
 end
 
 local guard <close> = setmetatable({}, { -- luacheck: ignore

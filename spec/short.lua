@@ -1,0 +1,182 @@
+-- Runs the specs that talk over sockets while reads and writes are short, and
+-- signals and full buffers come at random: they say the same as ever.
+--
+--   lua5.4 spec/short.lua [SPEC...]
+--
+-- SEED picks what happens. Datagrams are never short, and the transports of the
+-- specs make their calls themselves: neither is here.
+
+local build = os.getenv "BUILD" or "build"
+local lua = arg[-1]
+local jobs = 3 -- processes at a time; the specs wait much
+local limit = 150 -- seconds
+
+local bytes = "read,readv,recv,send,sendmsg,sendfile,write,writev"
+local faults = ("%s:short@p0.5;*:EINTR@p0.2;%s:EAGAIN@p0.2"):format(bytes,
+  bytes)
+
+local specs = {
+  "spec/connect_spec.lua", "spec/drain_spec.lua", "spec/line_spec.lua",
+  "spec/listen_spec.lua", "spec/process_spec.lua", "spec/server_spec.lua",
+}
+local kinds = { "core/accepted", "core/bufferevent", "core/evbuffer",
+  "core/evconnlistener", "core/socket", "core/stream", "regress/connections",
+  "regress/servers", "regress/streams" }
+
+--- Specs that say something of single calls, so that others are no fault: by
+-- reason.
+local apart = {
+  ["one read takes all that was written"] = {
+    "a bufferevent goes on reading after an error of writing",
+    "a read whose coroutine was closed ends, and frees the stream",
+    "a stream gives its socket away, with what was read",
+    "a stream that relays refuses a sink that is broken or shut",
+    "a stream with callbacks gets data, and then the end",
+    "a stream with callbacks gets nothing while it is disabled,"
+      .. " and loses nothing",
+    "a stream with callbacks goes on after an error of a callback",
+    "bufferevent gives its connection away",
+    "bufferevent has views of its buffers that only go one way",
+    "bufferevent reads up to n bytes, leaving the rest",
+    "bufferevent tells of changes that libevent makes to its buffers",
+    "bufferevent tells of what comes and of the end",
+    "bufferevent:connect connects to 127.0.0.1:0",
+    "bufferevent:connect connects to [::1]:0",
+    "bufferevent:connect connects to unix:/…",
+    "bufferevent:connect connects to unix:@",
+    "evbuffer reads to the end, which is nil alone",
+    "evbuffer returns what went wrong with a descriptor",
+    "options of a bufferevent read no more than the size of one read",
+    "stream:readsome gives no more than asked for",
+    "stream:relay begins with what was read already",
+    "watermarks of a bufferevent pause and go on by whatever"
+      .. " takes from the input",
+    "watermarks of a bufferevent pause reading while the input is full",
+  },
+  ["one write gives all to the system"] = {
+    "stream:write tells that the peer is gone",
+    "a bufferevent closed while the system still has output to"
+      .. " send loses none of it",
+    "a bufferevent is let go after a change callback that raised",
+    "a change callback that raises leaves no input full for ever",
+    "a change callback that raises leaves no output behind that nobody sends",
+    "a socket that takes no more lets a task wait",
+    "a stream knows how much is pending, and no error",
+    "a stream with callbacks gets what came before a write failed",
+    "bufferevent calls the write callback when a write went out at once",
+    "bufferevent echoes by moving the input to the output",
+    "bufferevent ends what it sends after the output",
+    "bufferevent writes strings, numbers, lists and buffers at once",
+    "closing a bufferevent lets the peer see the end at once, without a loop",
+    "evbuffer change callback is told of reads and writes",
+    "evbuffer reads and writes descriptors",
+    "evbuffer reads and writes files of the io library",
+    "evbuffer writes what there is room for and keeps the rest",
+    "libevent.drain closes idle connections that tasks have accepted",
+    "socket ends either direction",
+    "socket option is taken for its descriptor",
+    "stream:sendfile tells that the file has become shorter",
+    "stream:sendfile tells the write callback when all is sent",
+    "stream:write is closed under a writer by a reader",
+    "stream:write needs no more than one system call for several strings",
+    "stream:write sends strings, numbers, lists and buffers in their order",
+    "a task that waits until output is sent is woken though a"
+      .. " callback has sent it",
+  },
+  ["what is ready in a turn is taken in that turn"] = {
+    "stream:sendfile sends what goes at once without any time",
+    "a server that drains does not take half a request for none",
+    "a stream with callbacks closed by a finalizer while its"
+      .. " data becomes a string is not called",
+    "a stream with callbacks is told of a write that nobody takes",
+    "a stream with callbacks prefers data to a timeout of the same turn",
+    "bufferevent is no timeout when input came in the same turn",
+    "closing a bufferevent frees its descriptor for others in the same turn",
+    "event_base:listener accepts all that wait, some each turn",
+    "idle is nil while there is input that nobody has taken",
+    "idle tells the seconds since something was read or sent",
+    "options of a bufferevent have a priority",
+    "stream:read is for tasks, but gives what there is to anybody",
+    "stream:read prefers data to a timeout of the same turn",
+  },
+  ["makes calls fail itself"] = {
+    "where system calls fail",
+  },
+}
+
+local function quoted(text)
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+--- The options that leave the specs out which stand apart.
+local function left_out()
+  local list = {}
+  for _, names in pairs(apart) do
+    for _, name in ipairs(names) do
+      list[#list + 1] = "--filter-out="
+        .. quoted("^" .. name:gsub("%p", "%%%0"))
+    end
+  end
+  return table.concat(list, " ")
+end
+
+--- The files that were given, or all that talk over sockets.
+local function files()
+  if #arg > 0 then
+    return arg
+  end
+  local list = { table.unpack(specs) }
+  local found <close> = assert(io.popen "ls spec/core/*.lua spec/regress/*.lua")
+  for name in found:lines() do
+    for _, kind in ipairs(kinds) do
+      if name:find("spec/" .. kind, 1, true) then
+        list[#list + 1] = name
+        break
+      end
+    end
+  end
+  return list
+end
+
+local function start(list, busted)
+  return assert(io.popen(("timeout -s KILL %d env FAULTS='%s' FAULTS_SEED=%s "
+    .. "LD_PRELOAD=%s/spec/faults.so %s %s -o TAP %s %s 2>&1"):format(limit,
+    faults, os.getenv "SEED" or "1", build, lua, busted, left_out(),
+    table.concat(list, " "))))
+end
+
+--- Prints what is out of the ordinary; returns how many specs went well, and
+-- whether all did.
+local function finish(pipe)
+  local n, output, last = 0, {}, nil
+  for line in pipe:lines() do
+    if line:find "^ok" then
+      n, last = n + 1, line
+    else
+      output[#output + 1] = line
+    end
+  end
+  local ok = pipe:close()
+  if not ok then
+    print(("%s\nThe last that went well: %s"):format(
+      table.concat(output, "\n"), last))
+  end
+  return n, ok
+end
+
+local which <close> = assert(io.popen "command -v busted")
+local busted = assert(which:read "l", "no busted")
+local lists, pipes, total, all = {}, {}, 0, true
+for i, name in ipairs(files()) do
+  local list = lists[i % jobs] or {}
+  lists[i % jobs], list[#list + 1] = list, name
+end
+for _, list in pairs(lists) do
+  pipes[#pipes + 1] = start(list, busted)
+end
+for _, pipe in ipairs(pipes) do
+  local n, ok = finish(pipe)
+  total, all = total + n, all and ok
+end
+print(("%d specs went well with short reads and writes"):format(total))
+os.exit(all, true)
