@@ -37,6 +37,7 @@ local apart = {
     "a stream with callbacks goes on after an error of a callback",
     "bufferevent gives its connection away",
     "bufferevent has views of its buffers that only go one way",
+    "bufferevent moves its input to a buffer",
     "bufferevent reads up to n bytes, leaving the rest",
     "bufferevent tells of changes that libevent makes to its buffers",
     "bufferevent tells of what comes and of the end",
@@ -49,11 +50,16 @@ local apart = {
     "options of a bufferevent read no more than the size of one read",
     "stream:readsome gives no more than asked for",
     "stream:relay begins with what was read already",
+    "stream:shutdown 'r' leaves what was read before",
+    "stream:shutdown 'r' tells callbacks what was read,"
+      .. " and then of the end, once",
     "watermarks of a bufferevent pause and go on by whatever"
       .. " takes from the input",
     "watermarks of a bufferevent pause reading while the input is full",
   },
   ["one write gives all to the system"] = {
+    "stream:shutdown 'r' ends reading to the end, and loops over lines",
+    "stream:shutdown 'r' ends waits of every form",
     "stream:write tells that the peer is gone",
     "a bufferevent closed while the system still has output to"
       .. " send loses none of it",

@@ -58,6 +58,7 @@ describe("supervisor", function()
       true, 0 }, { death.worker, death.pid, death.cause, death.how, death.what,
       death.core, death.hung, death.was_ready,
       death.delay > 0 and death.delay < 0.13 and 0 or death.delay })
+    assert.is_true(supervisor:wait_ready(20))
     assert.equal(2, #supervisor:pids())
     assert.equal(0, supervisor:drain(5))
     assert.is_true(supervisor:wait(0))

@@ -49,7 +49,7 @@ function Supervisor:wait_ready(timeout)
   local failure
   for _, each in ipairs({ table.unpack(self.slots) }) do
     local left = deadline and math.max(0, deadline - self.base:now())
-    local ok, why = each:wait_ready(0, left)
+    local ok, why = each:wait_ready(nil, left)
     if not ok then
       failure = failure or ("worker %d: %s"):format(each.number, why)
     end

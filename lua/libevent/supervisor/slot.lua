@@ -147,6 +147,7 @@ local function step(self)
     self.worker, self.why = launch(self, false)
     self.attempts = self.attempts + 1
     if self.worker then
+      self.has_served = true
       self.supervisor:call("on_ready", self:status())
     end
     tell(self)
@@ -211,11 +212,13 @@ function slot.new(supervisor, number)
 end
 
 --- Waits until somebody serves or has failed to. Only a task can.
----@param attempts integer Failures that do not count.
+---@param attempts? integer Attempts that do not count: those until somebody has
+-- served, by default.
 ---@param seconds? number
 ---@return boolean? ok
 ---@return string? why
 function Slot:wait_ready(attempts, seconds)
+  attempts = attempts or self.has_served and self.attempts or 0
   local in_time = await(self.base, self.changed, function()
     return self.worker or not self.wanted or self.attempts > attempts
   end, seconds)
