@@ -183,7 +183,9 @@ end
 --- Nothing is left of it: no worker and no socket.
 function Service:check_gone()
   for _, pid in ipairs(self:workers()) do
-    assert.is_nil(io.open(("/proc/%d/stat"):format(pid)))
+    local file = io.open(("/proc/%d/cmdline"):format(pid))
+    local line = file and file:read "a" or "" -- another may have its number
+    assert.is_nil(line:find(self.script, 1, true), pid)
   end
   assert.same({}, libevent.posix.readdir(self.top .. "/evrun"))
 end
