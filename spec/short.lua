@@ -3,8 +3,7 @@
 --
 --   lua5.4 spec/short.lua [SPEC...]
 --
--- SEED picks what happens. Datagrams are never short, and the transports of the
--- specs make their calls themselves: neither is here.
+-- SEED picks what happens. Datagrams are never short: they are not here.
 
 local build = os.getenv "BUILD" or "build"
 local lua = arg[-1]
@@ -20,8 +19,8 @@ local specs = {
   "spec/listen_spec.lua", "spec/process_spec.lua", "spec/server_spec.lua",
 }
 local kinds = { "core/accepted", "core/bufferevent", "core/evbuffer",
-  "core/evconnlistener", "core/socket", "core/stream", "regress/connections",
-  "regress/servers", "regress/streams" }
+  "core/evconnlistener", "core/socket", "core/stream", "core/transport",
+  "regress/connections", "regress/servers", "regress/streams" }
 
 --- Specs that say something of single calls, so that others are no fault: by
 -- reason.

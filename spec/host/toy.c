@@ -97,7 +97,7 @@ static int greet(void *session, int fd) {
   scrambler *s = session;
   s->wants = 0;
   if (!s->sent && send(fd, &s->mine, 1, MSG_NOSIGNAL) != 1)
-    return (int)later(s, EV_WRITE);
+    return errno == EAGAIN ? (int)later(s, EV_WRITE) : -1;
   s->sent = true;
   ssize_t n = s->got ? 1 : recv(fd, &s->theirs, 1, 0);
   if (n == 0)
