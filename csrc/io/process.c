@@ -15,6 +15,7 @@ It is watched until it ends, and reaped then. Closing it while it runs kills it.
 #include <unistd.h>
 
 #include "kernel/convert.h"
+#include "kernel/descriptor.h"
 #include "kernel/pin.h"
 #include "kernel/process.h"
 #include "kernel/result.h"
@@ -27,10 +28,13 @@ enum { LEV_LOOKS = 1000 };
 static const double look_every = 0.02;
 
 /* A descriptor that is readable when the process has ended; -1 if there is no
- * such thing. */
+ * such thing. libevent's debug mode aborts on one that blocks. */
 static int openprocess(pid_t pid) {
 #ifdef SYS_pidfd_open
-  return (int)syscall(SYS_pidfd_open, pid, 0);
+  int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+  if (fd >= 0)
+    lev_fd_prepare(fd);
+  return fd;
 #else
   (void)pid;
   return -1;

@@ -136,6 +136,11 @@ static inline void *lev_self(lua_State *L, const lev_type *type) {
   return good ? self : lev_selfcheck(L, type);
 }
 
+/* Whether a script, or an error, has ended the loop by a break. [-0, +0, -] */
+static inline bool lev_isbroken(const lev_base *base) {
+  return event_base_got_break(base->ptr) && !base->turned && !base->emptied;
+}
+
 /* Whether no object may call back any more. [-0, +0, -] */
 static inline bool lev_isidle(const lev_base *base) {
   return base->slots.used == base->parked && base->ready.waiting == 0 &&

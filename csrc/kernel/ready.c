@@ -97,7 +97,7 @@ void lev_settle(lua_State *L, lev_base *base) {
   if (base->turn)
     ok = endturn(base) && ok;
   if (base->watching > 0 && lev_isidle(base) && !base->forever &&
-      base->running && !lev_log_waiting(base->state))
+      base->running && !lev_log_waiting(base->state) && !lev_isbroken(base))
     base->emptied = event_base_loopbreak(base->ptr) == 0;
   base->unsettled = !ok;
   if (!ok)

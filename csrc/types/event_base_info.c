@@ -165,8 +165,7 @@ Tells whether the loop ended, or is about to, by loopbreak. Wraps
 */
 int l_event_base_got_break(lua_State *L) {
   lev_base *base = lev_self(L, &lev_event_base);
-  lua_pushboolean(L, event_base_got_break(base->ptr) && !base->turned &&
-                         !base->emptied);
+  lua_pushboolean(L, lev_isbroken(base));
   return 1;
 }
 

@@ -36,8 +36,7 @@ static void raise(lua_State *L, lev_base *base) {
 static int ended(lua_State *L, lev_base *base, int result, int code,
                  const char *mode) {
   bool exited = event_base_got_exit(base->ptr);
-  bool broken =
-      event_base_got_break(base->ptr) && !base->turned && !base->emptied;
+  bool broken = lev_isbroken(base);
   bool foreign = lev_isforeign(base);
   if (base->head.open && foreign)
     return luaL_error(L, "this process was forked in a callback and came back "
@@ -111,6 +110,7 @@ static int loop(lua_State *L, lev_base *base, int flags, const char *mode) {
   base->forever = (flags & EVLOOP_NO_EXIT_ON_EMPTY) != 0;
   if (base->watching > 0 && lev_isidle(base) && !base->forever &&
       !lev_log_waiting(base->state)) {
+    base->emptied = true; /* an earlier break is over */
     lua_pushliteral(L, "empty");
     return 1;
   }
