@@ -178,6 +178,10 @@ build-specs: $(SPEC_MODULES) $(SPEC_HOSTS)
 fuzz: all build-specs ## random calls of everything that Lua can call
 	$(LUA) spec/fuzz/api.lua $(or $(SEEDS),1000)
 
+# In its debug mode libevent refuses descriptors that block.
+debug-mode: all build-specs ## the specs while libevent checks how it is used
+	LIBEVENT_DEBUG_MODE=1 $(BUSTED) --exclude-tags=blocking $(SUITE)
+
 # Debian's Lua, from its source, with the checks that it has for such as we are;
 # where its stack moves whenever it may, deep recursion takes for ever.
 CHECKED_LUA = sh spec/host/checked_lua.sh $(BUILD)/lua
@@ -258,6 +262,7 @@ check: ## everything that continuous integration runs after test
 	$(MAKE) --no-print-directory memory
 	$(MAKE) --no-print-directory checked SUITE=spec/core
 	$(MAKE) --no-print-directory faults
+	$(MAKE) --no-print-directory debug-mode SUITE='spec/core spec/regress'
 	$(MAKE) --no-print-directory docs types
 	$(MAKE) --no-print-directory rock
 
@@ -285,5 +290,5 @@ help: ## this list
 
 FORCE:
 .PHONY: all install uninstall env deps demo test specs build-specs build-bench stress sanitize \
-  checked moving fuzz soak memory faults coverage format format-check lint floors exports documented api docs types check \
+  checked moving debug-mode fuzz soak memory faults coverage format format-check lint floors exports documented api docs types check \
   rock bench clean help FORCE

@@ -31,6 +31,7 @@ function terminal.start(command, environment)
   local self = setmetatable({ text = "" }, Terminal)
   self.fd, self.pid = pty.spawn { "/bin/sh", "-c", ([[
     trap : INT QUIT
+    unset LIBEVENT_DEBUG_MODE # in which libevent watches no terminal
     export TERM=xterm INPUTRC=/dev/null %s %s
     evrun() { %s lua/evrun "$@"; }
     %s

@@ -193,7 +193,7 @@ describe("event", function()
     end)):add(0.01)
   end))
 
-  it("takes a file of the io library and keeps it", function()
+  it("takes a file of the io library and keeps it #blocking", function()
     local base <close> = libevent.event_base()
     local child = io.popen "echo hello; sleep 0.05"
     local line

@@ -29,7 +29,7 @@ describe("the output of a monitor", function()
     posix.close(r)
   end))
 
-  it("never waits for who reads", run(function(base)
+  it("never waits for who reads #blocking", run(function(base)
     local r, file = pipe()
     local out = output.new(base, file)
     local line = ("x"):rep(99999) .. "\n"
