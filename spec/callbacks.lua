@@ -57,7 +57,7 @@ end
 callbacks["bufferevent read"] = function(base, fn)
   local bev, peer = bufferevent(base, "read", fn)
   bev:write(long)
-  libevent.evbuffer("x"):write(peer:fd())
+  posix.write(peer:fd(), "x")
   return peer
 end
 
@@ -102,7 +102,7 @@ end
 callbacks["bufferevent change"] = function(base, fn)
   local bev, peer = bufferevent(base, "write")
   bev:input():add_cb(fn)
-  libevent.evbuffer("x"):write(peer:fd())
+  posix.write(peer:fd(), "x")
   return peer
 end
 
@@ -136,7 +136,7 @@ end
 callbacks["stream read"] = function(base, fn)
   local self, peer = stream(base, "read", fn)
   self:write(long)
-  libevent.evbuffer("x"):write(peer:fd())
+  posix.write(peer:fd(), "x")
   return peer
 end
 
@@ -185,7 +185,7 @@ callbacks["task that reads"] = function(base, fn)
     self:read()
     return fn(self)
   end)
-  libevent.evbuffer("x"):write(other:fd())
+  posix.write(other:fd(), "x")
   return other
 end
 

@@ -171,6 +171,25 @@ describe("evbuffer", function()
     assert.equal(0, #buffer:add_buffer_reference(evbuffer()))
   end))
 
+  it("adds copies that do not show in each other", loop(function()
+    for _, text in ipairs { "HEAD\n", fresh(LONG) .. "\n" } do
+      local source = evbuffer(text)
+      local one = evbuffer():add_buffer_reference(source)
+      local other = evbuffer():add_buffer_reference(source)
+      source:add "rest":close()
+      one:add "aaaa"
+      other:add "bbbb"
+      assert.equal(#text + 1, one:search "aaaa")
+      assert.is_nil(one:search "bbbb")
+      assert.is_nil(other:search "aaaa")
+      assert.equal(text .. "aaaa", one:copyout())
+      assert.equal(text .. "bbbb", other:copyout())
+      assert.equal(text:sub(1, -2), one:readln())
+      assert.equal(text:sub(1, -2), other:readln())
+      assert.same({ "aaaa", "bbbb" }, { one:remove(), other:remove() })
+    end
+  end))
+
   it("makes room and keeps what there is", loop(function()
     local buffer = pieces("ab", "cd")
     assert.equal(buffer, buffer:expand(MIB))

@@ -117,6 +117,35 @@ describe("event_base", function()
       collectgarbage()
     end))
 
+  it("calls back when the coroutine that loaded the module is gone", function()
+    helper.prints("timer\ndeferred\nread\ntask\n", [[
+      local base, one, other
+      coroutine.wrap(function()
+        local libevent = require "libevent"
+        base = libevent.event_base()
+        one, other = libevent.socketpair()
+        local bev = base:bufferevent(one)
+        bev:setcb { read = function(self)
+          print(self:read())
+          self:close()
+          base:task(print, "task")
+        end }
+        bev:enable "r"
+        base:timer(function()
+          print "timer"
+          base:defer(function()
+            print "deferred"
+            libevent.evbuffer "read":write(other:fd())
+          end)
+        end):add(0)
+      end)()
+      collectgarbage()
+      collectgarbage()
+      base:loop()
+      other:close()
+    ]])
+  end)
+
   it("is collected with everything pending when nobody holds it", function()
     collectgarbage()
     local before = helper.descriptors()

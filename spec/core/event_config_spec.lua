@@ -46,6 +46,14 @@ describe("event_config", function()
     end
   end)
 
+  it("asks the environment, or not", function()
+    helper.prints("poll\nepoll\n", [[
+      local libevent = require "libevent"
+      print(libevent.event_base():method())
+      print(libevent.event_base { ignore_env = true }:method())
+    ]], "EVENT_NOEPOLL=1")
+  end)
+
   it("runs priorities in their order", helper.loop(function(base, expect)
     local order = {}
     for priority = 2, 0, -1 do

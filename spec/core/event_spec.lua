@@ -173,6 +173,26 @@ describe("event", function()
       end
     end))
 
+  it("loses nothing that came in the turn of its timeout",
+    piped(function(base, expect, r, w)
+      for _, letters in ipairs { "rp", "rpe" } do
+        local seen = ""
+        base:event(r, letters, expect(function(event, what)
+          seen = seen .. what
+          if what:find "r" then
+            assert.equal("x", posix.read(r))
+            event:close()
+          end
+        end, 2)):add(0.02)
+        base:timer(expect(function()
+          posix.spin(0.05)
+          posix.write(w, "x")
+        end)):add(0)
+        base:loop()
+        assert.matches("r", seen)
+      end
+    end))
+
   it("sees the end of the peer", loop(function(base, expect)
     local a, b = posix.socketpair()
     local event = base:event(a, "c", expect(function(_, what)

@@ -3,67 +3,7 @@
 
 local helper = require "spec.helper"
 local libevent = require "libevent"
-
---- Each makes an object of a base that is idle, with a callback if it has any.
-local objects = {
-  timer = function(base, fn)
-    return base:timer(fn)
-  end,
-  event = function(base, fn)
-    return base:event(-1, "", fn)
-  end,
-  signal = function(base, fn)
-    return base:signal("USR1", fn)
-  end,
-  evconnlistener = function(base, fn)
-    return base:listener("127.0.0.1:0", { disabled = true }, fn)
-  end,
-  bufferevent = function(base, fn)
-    local bev = base:bufferevent((libevent.socketpair()))
-    bev:setcb { read = fn, write = fn, event = fn }
-    bev:input():add_cb(fn)
-    return bev
-  end,
-  ["end of a pair"] = function(base, fn)
-    local bev = base:pair()
-    bev:setcb { read = fn, write = fn, event = fn }
-    return bev
-  end,
-  ["view of a bufferevent"] = function(base, fn)
-    local bev = base:bufferevent((libevent.socketpair()))
-    bev:input():add_cb(fn)
-    return bev:input()
-  end,
-  stream = function(base, fn)
-    local stream = base:stream((libevent.socketpair()))
-    stream:setcb { write = fn }
-    return stream
-  end,
-  udp = function(base)
-    return base:udp "127.0.0.1:0"
-  end,
-  condition = function(base)
-    return base:condition()
-  end,
-  socket = function()
-    return (libevent.socketpair())
-  end,
-  evbuffer = function(_, fn)
-    local buffer = libevent.evbuffer "x"
-    buffer:add_cb(fn)
-    return buffer
-  end,
-}
-
---- Those that end by themselves, or are closed.
-local pending = {
-  task = function(base, fn)
-    return base:task(fn)
-  end,
-  process = function(base)
-    return base:process { "sleep", "100" }
-  end,
-}
+local objects = require "spec.objects"
 
 local baseless = { socket = true, evbuffer = true }
 
@@ -81,8 +21,12 @@ local function refuses(object, name)
   end
 end
 
-local function each(kinds, fn)
-  for name, make in pairs(kinds) do
+--- Calls fn(name, make) for each kind; those that are pending, too, if asked.
+local function each(fn, all)
+  for name, make in pairs(objects.idle) do
+    fn(name, make)
+  end
+  for name, make in pairs(all and objects.pending or {}) do
     fn(name, make)
   end
 end
@@ -101,18 +45,16 @@ end
 
 describe("every object", function()
   it("refuses everything once it is closed", clean(function()
-    for _, kinds in ipairs { objects, pending } do
-      each(kinds, function(name, make)
-        local base <close> = libevent.event_base()
-        local object = make(base, print)
-        object:close "now"
-        refuses(object, name)
-      end)
-    end
+    each(function(name, make)
+      local base <close> = libevent.event_base()
+      local object = make(base, print)
+      object:close "now"
+      refuses(object, name)
+    end, true)
   end))
 
   it("is closed at the end of a block", clean(function()
-    each(objects, function(name, make)
+    each(function(name, make)
       local base <close> = libevent.event_base()
       local outer
       do
@@ -124,21 +66,19 @@ describe("every object", function()
   end))
 
   it("refuses everything once its base is closed", clean(function()
-    for _, kinds in ipairs { objects, pending } do
-      each(kinds, function(name, make)
-        local base = libevent.event_base()
-        local object = make(base, print)
-        base:close()
-        if not baseless[name] then
-          refuses(object, name)
-        end
-        object:close()
-      end)
-    end
+    each(function(name, make)
+      local base = libevent.event_base()
+      local object = make(base, print)
+      base:close()
+      if not baseless[name] then
+        refuses(object, name)
+      end
+      object:close()
+    end, true)
   end))
 
   it("keeps its base", clean(function()
-    each(objects, function(name, make)
+    each(function(name, make)
       local object = make(libevent.event_base(), print)
       collectgarbage()
       collectgarbage()
@@ -153,7 +93,7 @@ describe("every object", function()
 
   it("is collected in a cycle with its callback", clean(function()
     local base <close> = libevent.event_base()
-    each(objects, function(name, make)
+    each(function(name, make)
       local probe = setmetatable({}, { __mode = "k" })
       do
         local object
@@ -175,22 +115,71 @@ describe("every object", function()
       local function callback()
         return base
       end
-      for name, kinds in pairs { objects, pending } do
-        each(kinds, function(_, make)
-          local object = make(base, callback)
-          probe[object] = name
-          pcall(function()
-            object:add(10)
-          end)
-          pcall(function()
-            object:enable "r"
-          end)
+      each(function(name, make)
+        local object = make(base, callback)
+        probe[object] = name
+        pcall(function()
+          object:add(10)
         end)
-      end
+        pcall(function()
+          object:enable "r"
+        end)
+      end, true)
     end
     for _ = 1, 4 do
       collectgarbage()
     end
     assert.is_nil(next(probe))
   end))
+
+  it("bears what finalizers do to it while the state closes", function()
+    helper.prints("", [=[
+      local libevent = require "libevent"
+      local objects = require "spec.objects"
+      local base = libevent.event_base()
+      all = { base } -- until the end
+      local function nothing() end
+      local function call(object, ...)
+        tostring(object)
+        for name, method in pairs(debug.getmetatable(object).__index) do
+          if name ~= "dispatch" then -- which waits
+            pcall(method, object, ...)
+          end
+        end
+      end
+      -- Finalizers run newest first: some before and some after the objects.
+      local function meddler()
+        return setmetatable({}, { __gc = function()
+          for i = 1, #all do
+            call(all[i], "nowait")
+            call(all[i], -1, "r", nothing)
+            call(all[i], {})
+          end
+          for _, callback in pairs(require "spec.callbacks") do
+            pcall(callback, base, nothing)
+          end
+        end })
+      end
+      before = meddler()
+      local function hold(...)
+        table.move({ ... }, 1, 2, #all + 1, all)
+      end
+      for _, callback in pairs(require "spec.callbacks") do
+        hold(callback(base, nothing))
+      end
+      for _, kinds in pairs(objects) do
+        for name, make in pairs(kinds) do
+          local object = make(base, nothing)
+          hold(object)
+          pcall(function() object:add(10) end)
+          pcall(function() object:enable "r" end)
+          pcall(function() object:write(("x"):rep(1000000)) end)
+        end
+      end
+      after = meddler()
+      base:on_error(nothing)
+      base:timer(function() base:loopbreak() end):add(0.003)
+      base:loop()
+    ]=])
+  end)
 end)

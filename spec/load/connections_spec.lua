@@ -279,6 +279,38 @@ describe("the listener #load", function()
   end)
 end)
 
+describe("bufferevents that are closed without a loop #load", function()
+  it("leave no descriptors, and no memory after the next turn", function()
+    local base <close> = libevent.event_base()
+    local function cycles(n)
+      for _ = 1, n do
+        local one, other = libevent.socketpair()
+        local bev = base:bufferevent(one)
+        bev:enable "r"
+        bev:write "last words"
+        bev:close()
+        local fd = other:detach()
+        assert.equal("last words", posix.read(fd))
+        assert.equal("", posix.read(fd))
+        posix.close(fd)
+      end
+      collectgarbage()
+      collectgarbage()
+    end
+    local n = helper.sanitized and 5000 or 50000
+    local before = helper.descriptors()
+    cycles(n)
+    assert.equal(before, helper.descriptors())
+    assert.equal("nowait", base:loop "nowait")
+    local memory = posix.rss()
+    cycles(n)
+    assert.equal(before, helper.descriptors())
+    if not helper.sanitized then -- its runtime keeps what was freed
+      assert.is_true(posix.rss() - memory < 4096)
+    end
+  end)
+end)
+
 describe("100 MiB for a peer that never reads #load", function()
   it("are reported as pending, and gone with the deadline of a close",
     helper.loop(function(base)

@@ -287,6 +287,24 @@ describe("a read", function()
     again:wait()
   end))
 
+  it("that others have resumed takes no data", run(function(base)
+    local one, other, _ <close> = streams(base)
+    for _, wait in ipairs { function() return one:read() end,
+      function() return one:read(3) end, function() return one:read "l" end } do
+      local co
+      local task = spawn(function()
+        co = coroutine.running()
+        wait()
+      end)
+      sleep(0)
+      other:write "ab"
+      assert.is_false((coroutine.resume(co, "x")))
+      other:write "c\n"
+      assert.is_false((pcall(task.wait, task)))
+      assert.equal("abc\n", one:read(4))
+    end
+  end))
+
   it("is not another's that a finalizer makes", run(function(base)
     local one, _, _ <close> = streams(base)
     one:unread(("x"):rep(50000))
