@@ -28,8 +28,9 @@ describe("the guide", function()
     it("has samples that run: " .. name, function()
       -- libevent's debug mode watches no programs, as samples do.
       local output, how, status = program.run(("env -u LIBEVENT_DEBUG_MODE "
-        .. "LUA_PATH='%s' LUA_CPATH='%s' timeout -s KILL 60 %s docs/samples.lua %s"):format(package.path,
-        package.cpath, lua, name))
+        .. "LUA_PATH='%s' LUA_CPATH='%s' timeout -s KILL 60 %s "
+        .. "docs/samples.lua %s"):format(package.path, package.cpath, lua,
+        name))
       assert.same({ "exit", 0 }, { how, status }, output)
     end)
 

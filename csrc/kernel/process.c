@@ -102,12 +102,12 @@ static void on_child(void) {
 static void install(void) {
   struct sigaction pipe;
   const char *debug = getenv("LIBEVENT_DEBUG_MODE");
+  event_set_log_callback(on_log);
+  event_set_fatal_callback(on_fatal);
   if (debug != NULL && *debug != '\0') {
     event_enable_debug_mode();
     atomic_store(&debugmode, true);
   }
-  event_set_log_callback(on_log);
-  event_set_fatal_callback(on_fatal);
   pthread_atfork(NULL, NULL, on_child);
   if (sigaction(SIGPIPE, NULL, &pipe) == 0 && pipe.sa_handler == SIG_DFL)
     lev_sigpipe_ignore(true);

@@ -26,7 +26,15 @@ describe("a program that embeds Lua", function()
     end)
 
   it("owns an event_base, runs it and lends it", function()
-    assert.same({ "ok\n", "exit", 0 }, { program("host_loop", "", no_debug_mode) })
+    assert.same({ "ok\n", "exit", 0 },
+      { program("host_loop", "", no_debug_mode) })
+  end)
+
+  it("ends with what libevent says where that cannot go on", function()
+    local output, how, number = program("host_loop", "",
+      "LIBEVENT_DEBUG_MODE=1")
+    assert.matches("^libevent: event_enable_debug_mode must be called", output)
+    assert.same({ "exit", 134 }, { how, number })
   end)
 
   for _, what in ipairs { "memory", "echo" } do

@@ -1,5 +1,5 @@
--- What holds for every callback, and for what a task does between two waits: it
--- may close what called it and its base, raise, fork, and end the process.
+-- What holds for every callback, and for what a task does between two waits:
+-- it may close what called it and its base, raise, fork, and end the process.
 
 local callbacks = require "spec.callbacks"
 local helper = require "spec.helper"
@@ -12,8 +12,8 @@ for name in pairs(callbacks) do
 end
 table.sort(names)
 
---- A body for `it`: runs fn(base, arm, name) with each kind in turn and a base of
--- its own, where arm(function) lets the function be called; fails if a
+--- A body for `it`: runs fn(base, arm, name) with each kind in turn and a base
+-- of its own, where arm(function) lets the function be called; fails if a
 -- descriptor is left.
 local function each(fn)
   return function()
