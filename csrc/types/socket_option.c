@@ -138,18 +138,17 @@ bool lev_option_set(int fd, const lev_option *option,
   return setsockopt(fd, level, number, value, (socklen_t)size) == 0;
 }
 
-/* Argument 2. */
-static const lev_option *checkoption(lua_State *L) {
-  const char *name = luaL_checkstring(L, 2);
-  const lev_option *option = lev_option_find(name);
-  if (option == NULL)
-    luaL_argerror(L, 2, lua_pushfstring(L, "unknown option '%s'", name));
-  return option;
+/* Of argument 2. */
+static int unknownoption(lua_State *L) {
+  return luaL_argerror(
+      L, 2, lua_pushfstring(L, "unknown option '%s'", lua_tostring(L, 2)));
 }
 
 int lev_setsockopt(lua_State *L, int fd) {
   lev_optionvalue value;
-  const lev_option *option = checkoption(L);
+  const lev_option *option = lev_option_find(luaL_checkstring(L, 2));
+  if (option == NULL)
+    return unknownoption(L);
   if (option->kind == ERROR)
     return luaL_argerror(L, 2, "the error can only be asked for");
   const char *expected = lev_option_read(L, 3, option, &value);
@@ -194,7 +193,9 @@ static int getinterface(lua_State *L, int fd, int level, int number) {
 int lev_getsockopt(lua_State *L, int fd) {
   int level, number, value = 0;
   socklen_t length = sizeof value;
-  const lev_option *option = checkoption(L);
+  const lev_option *option = lev_option_find(luaL_checkstring(L, 2));
+  if (option == NULL)
+    return unknownoption(L);
   locate(fd, option, &level, &number);
   if (option->kind == LINGER)
     return getlinger(L, fd);

@@ -139,6 +139,21 @@ describe("event_base:pair", function()
     assert.same({ nil, "write: Broken pipe", 32 }, { one:write "x" })
   end))
 
+  it("reads no more after a shutdown of that", loop(function(base, expect)
+    local one, other = base:pair()
+    one:setcb { read = error }
+    one:enable "r"
+    assert.is_true(one:shutdown "r")
+    assert.equal(6, other:write "unread")
+    other:setcb { read = expect(function()
+      assert.equal("still sent", other:read())
+      other:close()
+      one:close()
+    end) }
+    other:enable "r"
+    one:write "still sent"
+  end))
+
   it("has read timeouts, which keep it", loop(function(base, expect)
     do
       local one = base:pair()

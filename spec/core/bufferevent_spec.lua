@@ -416,6 +416,20 @@ describe("bufferevent", function()
     end):add()
   end))
 
+  it("reads no more after a shutdown of that", loop(function(base, expect)
+    local bev, fd = connected(base)
+    bev:setcb { event = expect(function(_, what, direction)
+      assert.same({ "eof", "r" }, { what, direction })
+      assert.equal(0, bev:write "still sent")
+      assert.equal("still sent", posix.read(fd))
+      bev:close()
+      posix.close(fd)
+    end), read = error }
+    bev:enable "r"
+    assert.is_true(bev:shutdown "r")
+    assert.is_false(pcall(posix.write, fd, "x"))
+  end))
+
   it("gives its connection away", loop(function(base, expect)
     local bev, fd = connected(base)
     bev:setcb { read = expect(function()

@@ -159,6 +159,30 @@ describe("an error in a callback", function()
     assert.equal("empty", base:loop())
   end)
 
+  it("may be a loop for whose callbacks the stack has no room #deep",
+    function()
+      helper.prints("too many results to unpack\nstack overflow\nonce\n", [[
+        local base = require "libevent".event_base()
+        local came, last = 0, nil
+        local timer = base:timer(function() came = came + 1 end)
+        local function run(...)
+          local why = base:loop "once"
+          return why
+        end
+        for n = 999990, 999800, -5 do
+          timer:add(0)
+          local _, why = pcall(function()
+            return (run(table.unpack({}, 1, n)))
+          end)
+          why = why:match "[%w ]+$":gsub("^ ", "")
+          if why ~= last then print(why) end
+          last = why
+          assert(came == (why == "once" and 1 or 0))
+          if why == "once" then break end
+        end
+      ]])
+    end)
+
   it("may come from a loop too deep in other loops #deep", function()
     local bases, depth = {}, 0
     local function nest()

@@ -253,9 +253,11 @@ describe("event_base:listener", function()
         base:listener(at, { [option] = bad }, print)
       end, "bad argument #2 to 'listener' %(option '" .. option .. "'")
     end
-    assert.error_matches(function()
-      base:listener(at, { mode = 660 }, print)
-    end, "octal digits expected")
+    for _, mode in ipairs { 660, "", "0o", "-1", "1000" } do
+      assert.error_matches(function()
+        base:listener(at, { mode = mode }, print)
+      end, "octal digits expected")
+    end
     assert.error_matches(function()
       base:listener("localhost:80", nil, print)
     end, "bad argument #1 to 'listener' %('localhost:80': names are not")

@@ -61,6 +61,28 @@ describe("a process", function()
     assert.same(pack("signal", "TERM", false), pack(process:wait()))
   end))
 
+  it("ends by a signal that has no name", run(function(base)
+    local process = start(base, "sleep", "100")
+    assert.is_true(process:kill(32))
+    assert.same(pack("signal", "32", false), pack(process:wait()))
+  end))
+
+  it("is pending until it ends", run(function(base)
+    local process <close> = start(base, "sleep", "100")
+    local function state()
+      for _, object in ipairs(base:objects()) do
+        if object.type == "process" then
+          return object.description:match "%d+ %a.*", object.pending
+        end
+      end
+    end
+    local pid = process:pid()
+    assert.same({ pid .. " running", true }, { state() })
+    process:kill()
+    process:wait()
+    assert.same({ pid .. " signal TERM", false }, { state() })
+  end))
+
   it("is waited for by many, and leaves no zombie", run(function(base)
     local process = start(base, "sleep", "100")
     local pid = process:pid()
@@ -152,6 +174,8 @@ describe("a process", function()
         { { "true" }, { directory = "/no/such" } },
       ["descriptors: Bad file descriptor"] =
         { { "true" }, { fds = { [5] = 200 } } },
+      ["limits: Operation not permitted"] =
+        { { "true" }, { limits = { nofile = 2 ^ 40 | 0 } } },
     } do
       local before = helper.descriptors()
       local process, got, code = base:process(case[1], case[2])
@@ -239,8 +263,7 @@ describe("a process", function()
       io.stdout:flush()
       require "spec.posix".kill(require "spec.posix".getpid(), 9)
     ]]
-    local pid = tonumber(text:match "%d+")
-    local stat
+    local pid, stat = assert(tonumber(text:match "^(%d+)\n"), text), nil
     repeat
       local file = io.open(("/proc/%d/stat"):format(pid))
       stat = file and file:read "a" or nil
@@ -264,6 +287,8 @@ describe("a process", function()
         { setenv = { A = true } } },
       ["option 'setenv': a name without ="] = { { "true" },
         { setenv = { [""] = false } } },
+      ["option 'fds': table expected"] = { { "true" }, { fds = 1 } },
+      ["option 'limits': table expected"] = { { "true" }, { limits = 1 } },
       ["option 'fds': numbers from 0 to 255"] = { { "true" },
         { fds = { x = 1 } } },
       ["option 'limits': unknown limit"] = { { "true" },

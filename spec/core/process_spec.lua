@@ -17,10 +17,13 @@ describe("after fork", function()
   it("a child may not use the base until it calls reinit", function()
     local base <close> = libevent.event_base()
     local timer = base:timer(function() end)
+    local bev = base:pair()
+    local input = bev:input()
     assert.same({ "exit", 0 }, { helper.child(function()
       for _, call in ipairs {
         function() timer:add(0) end,
         function() timer:pending() end,
+        function() input:remove() end,
         function() base:timer(print) end,
         function() base:loop() end,
         function() base:objects() end,

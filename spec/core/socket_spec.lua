@@ -157,6 +157,11 @@ describe("socket", function()
     assert.equal(before, helper.descriptors())
   end)
 
+  it("has an address, though of no network", function()
+    local socket <close> = assert(libevent.socket(posix.netlink()))
+    assert.equal("family 16", socket:getsockname())
+  end)
+
   it("has addresses", tcp(function(accepted, connected)
     local here, there = accepted:getsockname(), accepted:getpeername()
     assert.matches("^127%.0%.0%.1:%d+$", here)

@@ -203,6 +203,29 @@ describe("stream:close", function()
     end
   end))
 
+  it("waits as long as there is progress", run(function(base)
+    local one, other = libevent.socketpair()
+    local stream, fd = base:stream(one, { linger = 0.2 }), other:detach()
+    local started, got = base:now(), 0
+    spawn(stream.write, stream, mib)
+    sleep(0)
+    stream:close()
+    while got < #mib do
+      sleep(0.05)
+      local piece = math.min(got + #mib // 10, #mib)
+      while got < piece do
+        local data = posix.read(fd)
+        if not data then
+          break
+        end
+        got = got + #data
+      end
+    end
+    assert.equal(#mib, got)
+    assert.is_true(base:now() - started > 0.3) -- longer than linger
+    posix.close(fd)
+  end))
+
   it("waits for what the peer still sends, so that nothing is reset",
     run(function(base)
     local listener = base:listener("127.0.0.1:0", nil, function() end)

@@ -46,6 +46,19 @@ describe("a UDP socket", function()
       ENOTCONN }, { other:getpeername() })
   end))
 
+  it("knows an address by its text", run(function(base)
+    local one <close> = bound(base, nil, "[::1]")
+    local other <close>, there = bound(base, nil, "[::1]")
+    local long = ("0000:"):rep(7) .. "0001"
+    for _, host in ipairs { long, "::1", long } do
+      for i = 1, 2 do -- strings as long as that are made anew
+        local address = "[" .. host .. "]" .. there:match ":%d+$"
+        assert.equal(1, one:sendto(tostring(i), address))
+        assert.equal(tostring(i), (other:recvfrom(10)))
+      end
+    end
+  end))
+
   it("keeps the order of what comes, and who has sent it", run(function(base)
     local server <close>, address = bound(base)
     local clients = {}

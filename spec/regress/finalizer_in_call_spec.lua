@@ -234,4 +234,19 @@ describe("a pair", function()
       one:close "now"
       other:close "now"
     end))
+
+  it("may close the socket that is taken over", precisely(function(base)
+    for name, argument in pairs {
+      stream = {}, bufferevent = {}, listener = {}, udp = {},
+    } do
+      local socket = assert(libevent.socket(posix.datagram()))
+      local ok, message = with_finalizer(function()
+        socket:close()
+      end, base[name], base, socket, argument)
+      assert.is_false(ok, name)
+      assert.matches("bad argument #%d to '[?%w]+' %(attempt to use a "
+        .. "closed socket%)", message, 1, false, name)
+      assert.same({}, base:objects())
+    end
+  end))
 end)
