@@ -161,10 +161,6 @@ static int l_scope_cancel(lua_State *L) {
   return 0;
 }
 
-static bool pending_scope(const lev_object *self) {
-  return ((const lev_scope *)self)->children != NULL;
-}
-
 /* Closing a scope cancels it. */
 static void free_scope(lua_State *L, lev_object *self) {
   (void)L;
@@ -190,5 +186,4 @@ const lev_type lev_scope_type = {
   .methods = methods,
   .functions = functions,
   .free = free_scope,
-  .pending = pending_scope,
 };

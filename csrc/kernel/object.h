@@ -50,7 +50,8 @@ typedef struct lev_type {
    * and listed, and is over with lev_end. It has 'now' to drop that. NULL where
    * there is nothing to do. */
   bool (*linger)(lua_State *L, lev_object *self, bool now);
-  /* Tells whether the object may still call back. */
+  /* Tells whether the object may still call back; NULL if it never does, nor is
+   * it pinned or in a list of a base. */
   bool (*pending)(const lev_object *self);
   /* Runs when the deadline is reached; self is on top of the stack. */
   void (*due)(const lev_frame *f, lev_object *self);

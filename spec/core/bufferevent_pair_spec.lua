@@ -167,6 +167,25 @@ describe("event_base:pair", function()
     collectgarbage()
   end))
 
+  it("has a timeout in each direction", loop(function(base, expect)
+    for i, times in ipairs { { 0.01, 0.02 }, { 10, 0.01 }, { 0.01, 10 } } do
+      local one, other = base:pair()
+      local told = {}
+      one:set_timeouts(times[1], times[2])
+      one:setcb { event = expect(function(_, what, direction)
+        assert.equal("timeout", what)
+        told[#told + 1] = direction
+        if i > 1 or #told == 2 then
+          assert.equal(({ "rw", "w", "r" })[i], table.concat(told))
+          one:close "now"
+          other:close "now"
+        end
+      end, i == 1 and 2 or 1) }
+      one:enable "r"
+      one:write "nobody reads this"
+    end
+  end))
+
   it("is collected with data queued, in any order", loop(function(base)
     for i = 1, 20 do
       local one, other = base:pair()

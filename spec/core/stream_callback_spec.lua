@@ -193,6 +193,38 @@ describe("a stream with callbacks", function()
     posix.close(fd)
   end))
 
+  it("is told that what is relayed does not get on, though it did before",
+    loop(function(base, expect)
+      local source, feed = helper.streams(base, { linger = 0 })
+      local sink, fd = peered(base, { linger = 0 })
+      local came, over = 0, false
+      sink:setcb { event = expect(function(_, what, direction)
+        assert.same({ "timeout", "w" }, { what, direction })
+        over = true
+        sink:close()
+        source:close()
+        feed:close()
+        posix.close(fd)
+      end) }
+      sink:timeouts(nil, 0.01)
+      sink:write(("x"):rep(1000000))
+      assert.is_true(source:relay(sink))
+      base:timer(function(timer)
+        while not over and came < 1000000 do
+          local data = posix.read(fd)
+          if not data then
+            return timer:add(0.001)
+          end
+          came = came + #data
+        end
+        base:timer(function()
+          if not over then
+            feed:write(("x"):rep(4000000))
+          end
+        end):add(0.03)
+      end):add(0)
+    end))
+
   it("lives by itself, and dies in its own callback",
     loop(function(base, expect)
     local one, other = libevent.socketpair()
