@@ -50,6 +50,7 @@ describe("a process", function()
   it("ends by a signal, with its name", run(function(base)
     for signal, name in pairs {
       [15] = "TERM", KILL = "KILL", SIGUSR1 = "USR1",
+      ["RTMIN+1"] = "RTMIN+1",
     } do
       local process = start(base, "sleep", "100")
       assert.is_nil((process:status()))
@@ -61,11 +62,14 @@ describe("a process", function()
     assert.same(pack("signal", "TERM", false), pack(process:wait()))
   end))
 
-  it("ends by a signal that has no name", run(function(base)
-    local process = start(base, "sleep", "100")
-    assert.is_true(process:kill(32))
-    assert.same(pack("signal", "32", false), pack(process:wait()))
-  end))
+  it("has ended, nobody knows how, where somebody else has reaped it",
+    run(function(base)
+      local process = start(base, "sh", "-c", "exit 3")
+      assert.same(pack("exit", 3), pack(posix.wait(process:pid())))
+      assert.same(pack("exit", 0), pack(process:wait()))
+      assert.same({ nil, "kill: No such process", errno.ESRCH, n = 3 },
+        pack(process:kill()))
+    end))
 
   it("is pending until it ends", run(function(base)
     local process <close> = start(base, "sleep", "100")
@@ -263,7 +267,8 @@ describe("a process", function()
       io.stdout:flush()
       require "spec.posix".kill(require "spec.posix".getpid(), 9)
     ]]
-    local pid, stat = assert(tonumber(text:match "^(%d+)\n"), text), nil
+    local pid = assert(tonumber(text:match "^(%d+)\n"), text)
+    local stat
     repeat
       local file = io.open(("/proc/%d/stat"):format(pid))
       stat = file and file:read "a" or nil
