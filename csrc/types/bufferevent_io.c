@@ -91,12 +91,7 @@ static void hand(lua_State *L, lev_bufferevent *self) {
     lev_addbytes(L, &self->head, bufferevent_get_output(self->ptr), 2);
 }
 
-/* Whether what is written now would go nowhere; never so of the input. */
-static bool neverover(const lev_object *owner) {
-  (void)owner;
-  return false;
-}
-
+/* Whether what is written now would go nowhere. */
 static bool isover(const lev_object *owner) {
   const lev_bufferevent *self = (const lev_bufferevent *)owner;
   return self->broken || self->shut || lev_isalone(self);
@@ -212,7 +207,6 @@ static void noticed(lev_object *owner) {
 
 static const lev_evbufferview input_view = {
   .cannot_add = "the input of a bufferevent can only be taken from",
-  .isover = neverover,
   .uservalue = LEV_UV_INPUT,
   .changed = inputchanged,
   .noticed = noticed,

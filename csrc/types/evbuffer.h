@@ -22,7 +22,8 @@ typedef struct lev_evbufferview {
   /* Runs after a method has changed the view. The owner is at an index.
    * [-0, +0, v] */
   void (*changed)(lua_State *L, lev_object *owner, int index);
-  /* Tells that what is added now would go nowhere. [-0, +0, -] */
+  /* Tells that what is added now would go nowhere; NULL where nothing can be
+   * added. [-0, +0, -] */
   bool (*isover)(const lev_object *owner);
   /* Runs when there is something to tell the view's change callbacks; the
    * owner must call lev_evbuffer_tell soon. [-0, +0, -] */

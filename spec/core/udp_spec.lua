@@ -169,6 +169,11 @@ describe("a UDP socket", function()
     local udp <close> = assert(base:udp(socket, { ttl = 3 }))
     assert.is_true(socket:is_closed())
     assert.equal(fd, udp:fd())
+    local fds = {}
+    for _, object in ipairs(base:objects()) do
+      fds[object.type] = object.fd
+    end
+    assert.equal(fd, fds.udp)
     assert.equal(3, udp:getsockopt "ttl")
     local stream <close> = libevent.socketpair()
     assert.same({ nil, "udp: Protocol wrong type for socket", EPROTOTYPE },
