@@ -63,8 +63,9 @@ local function listen(self)
 end
 
 --- Starts a service. Its options are those of the command line, in one string;
--- shell commands before it may set `wrapper`, and arguments may follow it.
-function services.start(app, options, shell, arguments)
+-- shell commands before it may set `wrapper`, arguments may follow it, and
+-- descriptors be passed on to it.
+function services.start(app, options, shell, arguments, fds)
   local top, removed = folders.new()
   local script = top .. "/app.lua"
   local self = setmetatable({ top = top, removed = removed, script = script,
@@ -75,7 +76,7 @@ function services.start(app, options, shell, arguments)
       :format(shell or "", interpreter.lua, options or "", script,
       arguments or ""),
     stdin = "null", stdout = "stream", stderr = "stream",
-    parent_ends = "KILL",
+    fds = fds or {}, parent_ends = "KILL",
     setenv = { XDG_RUNTIME_DIR = top, LUA_PATH = os.getenv "LUA_PATH",
       LUA_CPATH = os.getenv "LUA_CPATH" } })
   self.pid = self.program:pid()
