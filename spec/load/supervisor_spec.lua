@@ -2,6 +2,7 @@
 -- clients go on.
 
 local helper = require "spec.helper"
+local libevent = require "libevent"
 local posix = require "spec.posix"
 local program = require "spec.program"
 local services = require "spec.services"
@@ -77,6 +78,40 @@ describe("evrun serve #load", function()
     end
     service:stop()
   end))
+
+  it("bears workers that hang, stop or hoard, and lets the others be",
+    run(function()
+      local limit = helper.sanitized and "" or " --limit as=400M"
+      local service <close> = services.start(services.app .. [[
+        function does.hoard()
+          local hoard = {}
+          while true do
+            hoard[#hoard + 1] = ("x"):rep(1000000 + #hoard)
+          end
+        end]], "--heartbeat 0.5" .. limit .. " --listen "
+        .. services.range(10))
+      local workers, spared = service:ready().workers, {}
+      for i = 4, 10 do
+        spared[i] = storm.talk(workers[i].addresses[1])
+      end
+      libevent.spawn(services.ask, workers[1].addresses[1], "hang")
+      posix.kill(workers[2].pid, 19)
+      if not helper.sanitized then -- which needs more memory by itself
+        services.ask(workers[3].addresses[1], "hoard")
+      end
+      for i = 1, 3 do
+        assert.equal(tostring(i), (services.ask(workers[i].addresses[1],
+          "number")))
+      end
+      service:await "no sign of life"
+      service:await "no sign of life"
+      for i = 4, 10 do
+        assert.is_nil(spared[i].failure)
+        assert.is_true(spared[i].answers > 0)
+        spared[i].done = true
+      end
+      service:stop()
+    end))
 
   it("has no descriptor too many after all that", run(function()
     local service <close> = services.start(services.app, "--listen "
