@@ -1,3 +1,4 @@
+local echoes = require "spec.echoes"
 local helper = require "spec.helper"
 local libevent = require "libevent"
 local posix = require "spec.posix"
@@ -7,24 +8,9 @@ local errno = libevent.errno
 local connect, serve = libevent.connect, libevent.serve
 local spawn, sleep = libevent.spawn, libevent.sleep
 local pack = table.pack
+local ask, client, echo = echoes.ask, echoes.client, echoes.echo
 
 local anywhere = "127.0.0.1:0"
-
-local function echo(stream)
-  for line in stream:lines() do
-    stream:write(line, "\n")
-  end
-end
-
-local function ask(stream, line)
-  stream:write(line, "\n")
-  return (stream:read("l", 10))
-end
-
---- Connects to a server.
-local function client(server, options)
-  return assert(connect(server:getsockname(), options))
-end
 
 describe("serve", function()
   it("calls a function for each connection, in a task", run(function()

@@ -16,7 +16,8 @@ local faults = ("%s:short@p0.5;*:EINTR@p0.2;%s:EAGAIN@p0.2"):format(bytes,
 
 local specs = {
   "spec/connect_spec.lua", "spec/drain_spec.lua", "spec/line_spec.lua",
-  "spec/listen_spec.lua", "spec/process_spec.lua", "spec/server_spec.lua",
+  "spec/listen_spec.lua", "spec/on_drain_spec.lua", "spec/process_spec.lua",
+  "spec/server_drain_spec.lua", "spec/server_spec.lua",
 }
 local kinds = { "core/accepted", "core/bufferevent", "core/evbuffer",
   "core/evconnlistener", "core/socket", "core/stream", "core/transport",
