@@ -3,15 +3,12 @@
 local helper = require "spec.helper"
 local libevent = require "libevent"
 local posix = require "spec.posix"
+local program = require "spec.program"
 local services = require "spec.services"
 
 local run, app = helper.run, services.app
+local lives = program.lives
 local ask, start = services.ask, services.start
-
---- Whether there is a process of that number.
-local function lives(pid)
-  return libevent.posix.lstat(("/proc/%d"):format(pid)) ~= nil
-end
 
 describe("evrun serve", function()
   it("ends a worker that hangs, which tells where", run(function()

@@ -82,6 +82,12 @@ function program.client(address)
   return ("timeout 60 %s examples/client.lua %s"):format(lua, address)
 end
 
+--- Whether there is a process of that number, be it one that nobody has reaped.
+function program.lives(pid)
+  local file <close> = io.open(("/proc/%d/stat"):format(pid))
+  return file ~= nil
+end
+
 local function contents(name)
   local file <close> = assert(io.open(name))
   return file:read "a"

@@ -3,23 +3,16 @@
 local helper = require "spec.helper"
 local libevent = require "libevent"
 local posix = require "spec.posix"
+local program = require "spec.program"
 
 local run, badargs = helper.run, helper.badargs
+local lives = program.lives
 local errno = libevent.errno
 local spawn, sleep = libevent.spawn, libevent.sleep
 local pack = table.pack
 
 local function start(base, ...)
   return assert(base:process({ ... }))
-end
-
---- Whether there is a process of that number.
-local function lives(pid)
-  local file = io.open(("/proc/%d/stat"):format(pid))
-  if file then
-    file:close()
-  end
-  return file ~= nil
 end
 
 --- What a program of the shell prints, given options.
