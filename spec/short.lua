@@ -61,6 +61,7 @@ local apart = {
   ["one write gives all to the system"] = {
     "stream:shutdown 'r' ends reading to the end, and loops over lines",
     "stream:shutdown 'r' ends waits of every form",
+    "stream:shutdown 'r' can be of a connection that is broken",
     "stream:write tells that the peer is gone",
     "a bufferevent closed while the system still has output to"
       .. " send loses none of it",
