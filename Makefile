@@ -38,9 +38,11 @@ HARDENING = -D_FORTIFY_SOURCE=2 -fstack-protector-strong \
 # to its log and fork functions.
 LINK = $(LIBFLAG) $(if $(filter Darwin,$(shell uname -s)),, \
   -Wl,-z,relro,-z,now,-z,noexecstack,-z,nodelete -Wl,--as-needed)
+# Calls into Lua and libevent go straight to where the loader found them.
+NOPLT = $(if $(filter Darwin,$(shell uname -s)),,-fno-plt)
 # Commands are shown by `make V=1`, their subjects without it.
 QUIET = $(if $(V),,@echo '  $(1) $@';)
-FLAGS = -std=gnu11 -D_GNU_SOURCE -fPIC -fvisibility=hidden $(WARNINGS) $(HARDENING) -Icsrc \
+FLAGS = -std=gnu11 -D_GNU_SOURCE -fPIC $(NOPLT) -fvisibility=hidden $(WARNINGS) $(HARDENING) -Icsrc \
   $(LUA_CFLAGS) $(EVENT_CFLAGS)
 
 CORE_SOURCES = csrc/core.c $(wildcard csrc/kernel/*.c csrc/types/*.c csrc/io/*.c)

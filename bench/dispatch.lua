@@ -7,6 +7,7 @@
 
 local libevent = require "libevent"
 
+local WATCHED = 64
 local mode, n = arg[1], tonumber(arg[2])
 local base = assert(libevent.event_base())
 local left = n
@@ -30,9 +31,8 @@ end
 --- Waits again and again.
 local function follow(event)
   local wait = event.wait
-  while left > 0 do
+  for _ = 1, n // WATCHED do
     wait(event)
-    left = left - 1
   end
   base:loopbreak()
 end
@@ -46,7 +46,7 @@ elseif mode == "active" then
     events[i]:active()
   end
 else
-  for i = 1, 64 do
+  for i = 1, WATCHED do
     local _, w = require "spec.posix".pipe()
     if mode == "task" then
       base:task(follow, base:event(w, "wp"))

@@ -92,9 +92,9 @@ static int l_condition(lua_State *L) {
 
 /* The condition stands at 1, the task at 2. */
 static int waitk(lua_State *L, int status, lua_KContext ctx) {
-  lev_condition *self = lua_touserdata(L, 1);
+  lev_condition *self = (lev_condition *)ctx;
   lev_task *task = lua_touserdata(L, 2);
-  (void)status, (void)ctx;
+  (void)status;
   switch (lev_task_woken(L, task->head.base)) {
   case LEV_TIMEDOUT:
     return lev_because(L, "timed out", ETIMEDOUT);

@@ -214,8 +214,8 @@ static int l_status(lua_State *L) {
 }
 
 static int waitk(lua_State *L, int status, lua_KContext ctx) {
-  const lev_process *self = lua_touserdata(L, 1);
-  (void)status, (void)ctx;
+  const lev_process *self = (const lev_process *)ctx;
+  (void)status;
   switch (lev_task_woken(L, self->head.base)) {
   case LEV_TIMEDOUT:
     return lev_because(L, "timed out", ETIMEDOUT);

@@ -79,8 +79,8 @@ static int conclude(lua_State *L, const lev_stream *source) {
 }
 
 static int relayk(lua_State *L, int status, lua_KContext ctx) {
-  const lev_stream *source = lua_touserdata(L, 1);
-  (void)status, (void)ctx;
+  const lev_stream *source = (const lev_stream *)ctx;
+  (void)status;
   if (lev_task_woken(L, source->head.base) == LEV_TIMEDOUT) {
     lev_because(L, "timed out", ETIMEDOUT);
     lua_pushinteger(L, (lua_Integer)source->moved);

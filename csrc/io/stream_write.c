@@ -188,8 +188,8 @@ static int failed(lua_State *L, const lev_stream *self) {
 }
 
 static int writek(lua_State *L, int status, lua_KContext ctx) {
-  const lev_stream *self = lua_touserdata(L, 1);
-  (void)status, (void)ctx;
+  const lev_stream *self = (const lev_stream *)ctx;
+  (void)status;
   lev_outcome outcome = lev_task_woken(L, self->head.base);
   if (outcome == LEV_TIMEDOUT)
     return lev_because(L, "timed out", ETIMEDOUT);

@@ -86,8 +86,8 @@ static int pushending(lua_State *L, lev_task *task) {
 }
 
 static int waitk(lua_State *L, int status, lua_KContext ctx) {
-  lev_task *task = lua_touserdata(L, 1);
-  (void)status, (void)ctx;
+  lev_task *task = (lev_task *)ctx;
+  (void)status;
   if (lev_task_woken(L, task->head.base) == LEV_TIMEDOUT)
     return lev_because(L, "timed out", ETIMEDOUT);
   return pushending(L, task);

@@ -128,16 +128,6 @@ void lev_reportat(lua_State *L, lev_base *base, int place) {
   base->depth--;
 }
 
-static inline void depart(lua_State *L, lev_base *base) {
-  if (--base->depth == 0 &&
-      (base->unsettled || lev_log_lines > 0 || lev_isforeign(base)))
-    lev_settle(L, base);
-}
-
-void lev_depart(lua_State *L, lev_base *base) {
-  depart(L, base);
-}
-
 void lev_frame_begin(lua_State *L, lev_base *base) {
   lua_State *main = base->state->main;
   /* With the places that a C function gets, so that calling one collects no
@@ -243,7 +233,7 @@ static inline void leavetop(const lev_frame *f, lev_object *self, int n) {
     lev_unpinat(f->L, self, f->handler + 1);
   if (self->base->measuring)
     lev_measure_end(f->L, self->base);
-  depart(f->L, self->base);
+  lev_depart(f->L, self->base);
   lua_settop(f->L, f->top);
 }
 

@@ -22,6 +22,8 @@
 #define LEV_CALLBACK_H
 
 #include "kernel/base.h"
+#include "kernel/process.h"
+#include "kernel/ready.h"
 
 /* Where a callback stands on the main stack. */
 struct lev_frame {
@@ -71,7 +73,11 @@ void lev_leavetop(const lev_frame *f, lev_object *self, int n);
 
 /* Counts a callback, or the resumption of a task, as over: settles what waited
  * for the outermost one. [-0, +0, -] */
-void lev_depart(lua_State *L, lev_base *base);
+static inline void lev_depart(lua_State *L, lev_base *base) {
+  if (--base->depth == 0 &&
+      (base->unsettled || lev_log_lines > 0 || lev_isforeign(base)))
+    lev_settle(L, base);
+}
 
 /* Tells whether the Lua stack has room for a callback; if not, breaks the loop
  * and lets it raise. [-0, +0, -] */

@@ -1,7 +1,5 @@
 /* Standing in line: who waits, who was served, and what a task holds. */
 
-#include <string.h>
-
 #include "kernel/task.h"
 
 void lev_waiters_add(lev_waiters *list, lev_task *task) {
@@ -10,17 +8,6 @@ void lev_waiters_add(lev_waiters *list, lev_task *task) {
   task->wait.at = list->end;
   *list->end = task;
   list->end = &task->wait.next;
-}
-
-void lev_waiters_del(lev_task *task) {
-  lev_task *next = task->wait.next;
-  if (task->wait.at != NULL)
-    *task->wait.at = next;
-  if (next != NULL)
-    next->wait.at = task->wait.at;
-  else if (task->wait.list != NULL)
-    task->wait.list->end = task->wait.at;
-  memset(&task->wait, 0, sizeof task->wait);
 }
 
 void lev_task_serve(lev_task *task, lev_waiters *served) {

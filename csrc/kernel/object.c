@@ -368,10 +368,6 @@ void lev_register(lua_State *L, int module, const lev_type *type) {
   lua_setfield(L, metatable, "__metatable");
   lua_pushboolean(L, 1);
   lua_rawsetp(L, metatable, &object_key);
-  for (int i = 0; type->strings != NULL && type->strings[i] != NULL; i++) {
-    lua_pushstring(L, type->strings[i]);
-    lua_rawseti(L, metatable, i + 1);
-  }
   lua_pushvalue(L, metatable);
   luaL_setfuncs(L, metamethods, 1);
   if (type->metamethods != NULL) {
@@ -391,7 +387,10 @@ void lev_register(lua_State *L, int module, const lev_type *type) {
     luaL_setfuncs(L, retiring, 1);
   }
   lua_pushvalue(L, metatable);
-  luaL_setfuncs(L, type->methods, 1);
+  int strings = 0;
+  while (type->strings != NULL && type->strings[strings] != NULL)
+    lua_pushstring(L, type->strings[strings++]);
+  luaL_setfuncs(L, type->methods, 1 + strings);
   lua_setfield(L, metatable, "__index");
   if (type->constructors != NULL) {
     pushmetatable(L, &lev_event_base);

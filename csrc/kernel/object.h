@@ -23,6 +23,9 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+/* Marks what hardly ever runs, and is to stand beside what does. */
+#define LEV_COLD __attribute__((cold, noinline))
+
 typedef struct lev_base lev_base;
 typedef struct lev_frame lev_frame;
 typedef struct lev_object lev_object;
@@ -39,9 +42,8 @@ typedef struct lev_type {
   const luaL_Reg *metamethods;  /* besides the common ones; may be NULL */
   const luaL_Reg *constructors; /* methods of the base; may be NULL */
   const luaL_Reg *functions;    /* of the module; may be NULL */
-  const char *const *strings;   /* NULL ends them; may be NULL: they stand in
-                                   the metatable, upvalue 1 of each method,
-                                   from place 1 on */
+  const char *const *strings;   /* NULL ends them; may be NULL: the upvalues of
+                                   each method from 2 on; 1 is the metatable */
 
   /* Releases what was acquired; runs once, may run in a finalizer. */
   void (*free)(lua_State *L, lev_object *self);

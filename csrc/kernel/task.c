@@ -146,7 +146,7 @@ static void push(const lev_frame *f, const lev_task *task) {
 }
 
 /* lua_resume has returned, and the task does not simply wait again. */
-static void returned(const lev_frame *f, lev_task *task, int status, int n) {
+static void returned(const lev_frame *f, lev_task *task, int status) {
   if (task->head.slot == 0) { /* closed while it ran */
     if (status != LUA_OK && status != LUA_YIELD)
       reportlate(f, task, status);
@@ -154,11 +154,11 @@ static void returned(const lev_frame *f, lev_task *task, int status, int n) {
   }
   push(f, task);
   if (status == LUA_YIELD && task->state != LEV_RUNNING) {
-    lua_pop(task->co, n);
+    lua_pop(task->co, task->left);
   } else if (status == LUA_YIELD) {
     kill(f, task, LEV_AT_YIELDED);
   } else if (status == LUA_OK) {
-    if (n > 0) {
+    if (task->left > 0) {
       lua_xmove(task->co, f->L, 1);
       lua_setiuservalue(f->L, -2, LEV_UV_FAILURE);
     }
@@ -188,26 +188,37 @@ static bool canrun(const lev_task *task) {
   return !task->lost && lua_status(task->co) == LUA_YIELD;
 }
 
-/* The frame is that of a callback: what is pushed beyond its top goes again. A
- * task that is closed while it runs stays alive: see lev_task_free. */
-static void run(const lev_frame *f, lev_task *task) {
+/* Resumes a coroutine that can run. A task that is closed while it runs stays
+ * alive: see lev_task_free. */
+static inline int resume(lua_State *L, lev_task *task, int nargs) {
   lev_base *base = task->head.base;
   lev_state *state = base->state;
+  lev_task *outer = state->running;
+  base->counts.callbacks++;
+  task->state = LEV_RUNNING;
+  state->running = task;
+  lev_traceback_resume(state, task->co);
+  int status = lua_resume(task->co, L, nargs, &task->left);
+  state->running = outer;
+  return status;
+}
+
+/* Whether the task has simply begun to wait again, after lua_resume. */
+static inline bool waits(const lev_task *task, int status) {
+  return status == LUA_YIELD && task->state == LEV_WAITING && task->left == 0;
+}
+
+/* The frame is that of a callback: what is pushed beyond its top goes again. */
+static void run(const lev_frame *f, lev_task *task) {
+  lev_base *base = task->head.base;
   base->depth++;
   if (canrun(task)) {
-    lev_task *outer = state->running;
-    int nargs = task->state == LEV_NEW ? lua_gettop(task->co) - 1 : 0, n = 0;
+    int nargs = task->state == LEV_NEW ? lua_gettop(task->co) - 1 : 0;
     if (base->measuring)
       lev_measure_resume(f->L, task);
-    base->counts.callbacks++;
-    task->state = LEV_RUNNING;
-    state->running = task;
-    lev_traceback_resume(state, task->co);
-    int status = lua_resume(task->co, f->L, nargs, &n);
-    state->running = outer;
-    bool waits = status == LUA_YIELD && task->state == LEV_WAITING && n == 0;
-    if (!waits)
-      returned(f, task, status, n);
+    int status = resume(f->L, task, nargs);
+    if (!waits(task, status))
+      returned(f, task, status);
     if (base->measuring)
       lev_measure_end(f->L, base);
   } else {
@@ -231,18 +242,43 @@ void lev_task_wakeall(lev_waiters *list, lev_outcome outcome) {
     lev_task_wake(list->first, outcome);
 }
 
+/* The frame of a callback that comes straight from our loop. */
+static lev_frame straight(const lev_base *base) {
+  return (lev_frame){ base->state->main, base->frame, base->frame + 1, false };
+}
+
+/* The task has not simply begun to wait again. */
+static LEV_COLD void ended(lev_task *task, int status) {
+  lev_frame f = straight(task->head.base);
+  returned(&f, task, status);
+  lua_settop(f.L, f.top);
+}
+
+static LEV_COLD void resumeany(lev_task *task) {
+  lev_frame f = straight(task->head.base);
+  run(&f, task);
+  lua_settop(f.L, f.top);
+}
+
+/* The way from a ready descriptor to a task that waits for it, as short as it
+ * can be: what 'run' does for all tasks, for one that waits. */
 void lev_task_resume(lev_task *task, lev_outcome outcome) {
   lev_base *base = task->head.base;
   if (base->depth > 0 || base->frame == 0) { /* not straight from our loop */
     lev_task_wake(task, outcome);
     return;
   }
-  lev_frame f = { base->state->main, base->frame, base->frame + 1, false };
   lev_task_unwait(task);
   task->outcome = (uint8_t)outcome;
-  run(&f, task);
-  if (lua_gettop(f.L) != f.top)
-    lua_settop(f.L, f.top);
+  if (base->measuring || !canrun(task)) {
+    resumeany(task);
+    return;
+  }
+  base->depth++;
+  int status = resume(base->state->main, task, 0);
+  if (!waits(task, status))
+    ended(task, status);
+  lev_depart(base->state->main, base);
 }
 
 /* Tells on_error of a task that failed, if nobody has waited for it. */

@@ -10,7 +10,7 @@
  *   ...
  *   return lev_task_wait(L, task, &kind, ...);       it waits
  *
- *   static int k(lua_State *L, int status, lua_KContext ctx) {
+ *   static int k(lua_State *L, int status, lua_KContext object) {
  *     switch (lev_task_woken(L, base)) ...         it was woken: why?
  *
  * - A task is pinned from its start to its end. It stands among the waiters of
@@ -23,6 +23,8 @@
  */
 #ifndef LEV_TASK_H
 #define LEV_TASK_H
+
+#include <string.h>
 
 #include "kernel/base.h"
 #include "kernel/callback.h"
@@ -95,35 +97,37 @@ typedef struct lev_hold {
   void (*left)(struct lev_hold *self);
 } lev_hold;
 
+/* What a wait and its end touch comes first, and stands together. */
 struct lev_task {
   lev_object head;
-  lua_State *co; /* kept by a user value */
-  lev_soon soon; /* unless it waits */
+  lua_State *co;            /* kept by a user value */
+  const lev_waitkind *kind; /* of the wait it is in; or NULL */
+  lev_object *object;       /* what it waits for; or NULL */
   struct {
     lev_task *next, **at; /* where it waits, or stands among those that were */
     lev_waiters *list;    /* served; NULL where nowhere, or in no list */
   } wait;
-  const lev_waitkind *kind;        /* of the wait it is in; or NULL */
-  lev_object *object;              /* what it waits for; or NULL */
-  lev_waiters waiters;             /* for its end */
-  lev_hold *holds;                 /* what it holds */
-  lev_scope *home;                 /* the scope it was spawned in; or NULL */
-  lev_scope *scope;                /* the innermost one; kept by a user value */
-  lev_task *sibling, **sibling_at; /* among the children of that */
-  double due;                      /* when the wait ends; 0 for never */
-  double deadline;                 /* after which waits raise; 0 for never */
-  double grace;    /* until when they may still wait in <close> handlers */
+  double due;      /* when the wait ends; 0 for never */
+  double deadline; /* after which waits raise; 0 for never */
   uint32_t doomed; /* reasons why waits raise: a cancel, canceled scopes */
-  int results;     /* how many it has returned: see LEV_UV_FAILURE */
   uint8_t state, outcome, ending;
-  bool raises : 1;    /* 'due' is not of the wait's own timeout */
-  bool expired : 1;   /* the deadline was raised */
-  bool parked : 1;    /* counted as such */
-  bool canceled : 1;  /* by task:cancel */
-  bool unwinding : 1; /* an error is on its way out: <close> handlers run */
-  bool observed : 1;  /* somebody was told how it ended */
-  bool rethrown : 1;  /* an error that has a traceback is raised again */
-  bool lost : 1;      /* its coroutine was resumed by another */
+  bool raises : 1;     /* 'due' is not of the wait's own timeout */
+  bool expired : 1;    /* the deadline was raised */
+  bool parked : 1;     /* counted as such */
+  bool canceled : 1;   /* by task:cancel */
+  bool unwinding : 1;  /* an error is on its way out: <close> handlers run */
+  bool observed : 1;   /* somebody was told how it ended */
+  bool rethrown : 1;   /* an error that has a traceback is raised again */
+  bool lost : 1;       /* its coroutine was resumed by another */
+  lev_soon soon;       /* unless it waits */
+  lev_waiters waiters; /* for its end */
+  lev_hold *holds;     /* what it holds */
+  lev_scope *home;     /* the scope it was spawned in; or NULL */
+  lev_scope *scope;    /* the innermost one; kept by a user value */
+  lev_task *sibling, **sibling_at; /* among the children of that */
+  double grace; /* until when they may still wait in <close> handlers */
+  int results;  /* how many it has returned: see LEV_UV_FAILURE */
+  int left;     /* how many values lua_resume has left on its stack */
 };
 
 /* Makes a coroutine of the new task on top of the stack: a function and its
@@ -178,20 +182,67 @@ static inline void lev_task_prepare(lua_State *L, lev_task *task,
     lev_task_schedule(L, task, kind, timeout);
 }
 
+/* Puts a task at the end of a list, or takes it out of the place where it
+ * stands. [-0, +0, -] */
+void lev_waiters_add(lev_waiters *list, lev_task *task);
+
+static inline void lev_waiters_del(lev_task *task) {
+  lev_task *next = task->wait.next;
+  if (task->wait.at != NULL)
+    *task->wait.at = next;
+  if (next != NULL)
+    next->wait.at = task->wait.at;
+  else if (task->wait.list != NULL)
+    task->wait.list->end = task->wait.at;
+  memset(&task->wait, 0, sizeof task->wait);
+}
+
+/* From anywhere: resumes a waiting task soon. [-0, +0, -] */
+void lev_task_wake(lev_task *task, lev_outcome outcome);
+
+/* Lets no loop go on for a task that only Lua code can wake. [-0, +0, -] */
+void lev_task_park(lev_task *task);
+
 /* Begins to wait for an object: `return lev_task_yield(...)`. The task stands in
- * the place of the only one that may wait, or in the list that begins there.
- * [-0, +0, -] */
-int lev_task_yield(lua_State *L, lev_task *task, const lev_waitkind *kind,
-                   lev_task **place, lev_object *object);
+ * the place of the only one that may wait, or in the list that begins there. The
+ * continuation gets the object. [-0, +0, -] */
+static inline int lev_task_yield(lua_State *L, lev_task *task,
+                                 const lev_waitkind *kind, lev_task **place,
+                                 lev_object *object) {
+  task->kind = kind;
+  task->object = object;
+  task->outcome = LEV_NOTHING;
+  task->rethrown = false;
+  task->state = LEV_WAITING;
+  memset(&task->wait, 0, sizeof task->wait);
+  if (kind->listed) {
+    lev_waiters_add((lev_waiters *)place, task);
+  } else if (place != NULL) {
+    task->wait.at = place;
+    *place = task;
+  }
+  if (kind->parked && task->due == 0)
+    lev_task_park(task);
+  if (kind->over)
+    lev_task_wake(task, LEV_HAPPENED);
+  return lua_yieldk(L, 0, (lua_KContext)object, kind->k);
+}
+
+/* Takes a task out of the place where it waits. [-0, +0, -] */
+static inline void lev_task_unwait(lev_task *task) {
+  if (task->state != LEV_WAITING)
+    return;
+  lev_waiters_del(task);
+  task->state = LEV_READY;
+  task->object = NULL;
+  if (task->parked)
+    task->head.base->parked--;
+  task->parked = false;
+}
 
 /* Both. */
 int lev_task_wait(lua_State *L, lev_task *task, const lev_waitkind *kind,
                   lev_task **place, lev_object *object, double timeout);
-
-/* Puts a task at the end of a list, or takes it out of the place where it
- * stands. [-0, +0, -] */
-void lev_waiters_add(lev_waiters *list, lev_task *task);
-void lev_waiters_del(lev_task *task);
 
 /* Wakes a task that has got what it waits for: until its continuation takes it
  * out, it stands in the list of those who were served. If it ends before, 'lost'
@@ -207,9 +258,6 @@ void lev_task_hold(lev_task *task, lev_hold *hold);
 void lev_task_unhold(lev_hold *hold);
 void lev_task_leave(lev_task *task);
 
-/* Takes a task out of the place where it waits. [-0, +0, -] */
-void lev_task_unwait(lev_task *task);
-
 /* In a continuation: how the wait ended. Raises where the task was canceled.
  * [-0, +0, v] */
 lev_outcome lev_task_outcome(lua_State *L, lev_base *base);
@@ -223,12 +271,9 @@ static inline lev_outcome lev_task_woken(lua_State *L, lev_base *base) {
   return lev_task_outcome(L, base);
 }
 
-/* From a C function that libevent has called: resumes a waiting task.
+/* From a C function that libevent has called: resumes a waiting task at once.
  * [-0, +0, -] */
 void lev_task_resume(lev_task *task, lev_outcome outcome);
-
-/* From anywhere: the same, soon. [-0, +0, -] */
-void lev_task_wake(lev_task *task, lev_outcome outcome);
 
 /* Wakes all. [-0, +0, -] */
 void lev_task_wakeall(lev_waiters *list, lev_outcome outcome);

@@ -1,7 +1,5 @@
 /* Waiting: into a wait and out of it, in the coroutine of a task. */
 
-#include <string.h>
-
 #include "kernel/pin.h"
 #include "kernel/task.h"
 
@@ -61,17 +59,6 @@ int lev_task_busy(lua_State *L, const lev_task *other, const char *what) {
                     name != NULL ? name : luaL_tolstring(L, -2, NULL));
 }
 
-void lev_task_unwait(lev_task *task) {
-  if (task->state != LEV_WAITING)
-    return;
-  lev_waiters_del(task);
-  task->state = LEV_READY;
-  task->object = NULL;
-  if (task->parked)
-    task->head.base->parked--;
-  task->parked = false;
-}
-
 void lev_task_interrupt(lua_State *L, lev_task *task) {
   double now = lev_now();
   if (task->doomed > 0 || (task->deadline > 0 && now >= task->deadline))
@@ -118,29 +105,11 @@ void lev_task_schedule(lua_State *L, lev_task *task, const lev_waitkind *kind,
   schedule(L, task, limit(L, task, kind->shielded, timeout));
 }
 
-int lev_task_yield(lua_State *L, lev_task *task, const lev_waitkind *kind,
-                   lev_task **place, lev_object *object) {
+void lev_task_park(lev_task *task) {
   lev_base *base = task->head.base;
-  task->kind = kind;
-  task->object = object;
-  task->outcome = LEV_NOTHING;
-  task->rethrown = false;
-  task->state = LEV_WAITING;
-  memset(&task->wait, 0, sizeof task->wait);
-  if (kind->listed) {
-    lev_waiters_add((lev_waiters *)place, task);
-  } else if (place != NULL) {
-    task->wait.at = place;
-    *place = task;
-  }
-  if (kind->parked && task->due == 0) {
-    task->parked = true;
-    base->parked++;
-    lev_slots_idle(base);
-  }
-  if (kind->over)
-    lev_task_wake(task, LEV_HAPPENED);
-  return lua_yieldk(L, 0, 0, kind->k);
+  task->parked = true;
+  base->parked++;
+  lev_slots_idle(base);
 }
 
 int lev_task_wait(lua_State *L, lev_task *task, const lev_waitkind *kind,

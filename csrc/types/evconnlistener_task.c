@@ -95,8 +95,8 @@ static int accept1(lua_State *L, lev_evconnlistener *self) {
 }
 
 static int acceptk(lua_State *L, int status, lua_KContext ctx) {
-  lev_evconnlistener *self = lua_touserdata(L, 1);
-  (void)status, (void)ctx;
+  lev_evconnlistener *self = (lev_evconnlistener *)ctx;
+  (void)status;
   lev_outcome outcome = lev_task_woken(L, self->head.base);
   double until = lua_tonumber(L, LEV_UNTIL);
   if (outcome == LEV_CLOSED || !self->head.open)

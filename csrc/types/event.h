@@ -40,9 +40,8 @@ static inline bool lev_event_pending(const lev_object *object) {
 int lev_event_done(lua_State *L, lev_eventobject *self, int status,
                    const char *what);
 
-/* Resumes the task that waits; or, where there is neither a task nor a callback,
- * makes the event idle. The object may be gone afterwards. [-0, +0, -] */
-void lev_event_wake(lev_eventobject *self, short what);
+/* Makes the event idle, and lets it go. [-0, +0, -] */
+void lev_event_idle(lev_eventobject *self);
 
 int l_event_wait(lua_State *L);
 

@@ -9,32 +9,25 @@
 #include "kernel/result.h"
 #include "types/event.h"
 
-/* Resumes the task that waits; or, where there is neither a task nor a
- * callback, makes the event idle. One that persists stays pending after a wait:
- * a task that waits again finds it there. The object may be gone afterwards. */
-void lev_event_wake(lev_eventobject *self, short what) {
+void lev_event_idle(lev_eventobject *self) {
   lua_State *L = self->head.base->state->main;
-  if (self->waiter == NULL)
-    event_del(&self->event);
-  if (!lev_event_pending(&self->head) && lua_checkstack(L, LUA_MINSTACK))
+  event_del(&self->event);
+  if (lua_checkstack(L, LUA_MINSTACK))
     lev_unpin(L, &self->head); /* the coroutine that waits holds it */
-  self->happened = what;
-  if (self->waiter != NULL)
-    lev_task_resume(self->waiter, LEV_HAPPENED);
 }
 
 static int waitk(lua_State *L, int status, lua_KContext ctx) {
-  const lev_eventobject *self = lua_touserdata(L, 1);
-  (void)status, (void)ctx;
+  const lev_eventobject *self = (const lev_eventobject *)ctx;
+  (void)status;
   lev_outcome outcome = lev_task_woken(L, self->head.base);
   if (outcome == LEV_TIMEDOUT)
     return lev_because(L, "timed out", ETIMEDOUT);
   if (outcome == LEV_CLOSED)
     return lev_because(L, "closed", ECANCELED);
   int what = self->happened;
-  lua_rawgeti(L, lua_upvalueindex(1),
-              1 + ((what & (EV_TIMEOUT | EV_READ | EV_WRITE)) |
-                   (what & EV_CLOSED ? 8 : 0)));
+  int set =
+      (what & (EV_TIMEOUT | EV_READ | EV_WRITE)) | (what & EV_CLOSED ? 8 : 0);
+  lua_pushvalue(L, lua_upvalueindex(2 + set));
   return 1;
 }
 
@@ -111,9 +104,9 @@ int l_event_wait(lua_State *L) {
   lev_task_prepare(L, task, &waiting, timeout);
   if (self->head.slot == 0)
     lev_pin(L, &self->head, 1);
-  errno = 0;
   if (!lev_event_pending(&self->head)) {
     self->borrowed = true;
+    errno = 0;
     if (event_add(&self->event, NULL) != 0)
       return lev_event_done(L, self, -1, "wait");
   }
