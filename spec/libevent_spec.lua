@@ -21,6 +21,8 @@ describe("libevent", function()
 
   it("knows versions", function()
     assert.matches("^%d+%.%d+%.%d+$", libevent.version)
+    local changes <close> = assert(io.open "CHANGELOG.md")
+    assert.equal(libevent.version, changes:read "a":match "\n## (%d%S+)\n")
     local version, number, compiled = libevent.get_version()
     assert.matches("^2%.%d+%.%d+", version)
     assert.is_true(number >= 0x02010000)
