@@ -283,13 +283,12 @@ bool lev_deadlines_reinit(lev_base *base) {
   /* The timer behind the descriptor is the parent's, its number is known to
    * libevent: replace the one and keep the other. */
   int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-  if (fd >= 0) {
-    dup3(fd, d->fd, O_CLOEXEC);
+  bool replaced = fd >= 0 && dup3(fd, d->fd, O_CLOEXEC) >= 0;
+  if (fd >= 0)
     close(fd);
-  }
   d->armed = 0;
   base->unsettled = true;
-  return fd >= 0;
+  return replaced;
 #else
   return true;
 #endif
@@ -306,13 +305,8 @@ void lev_deadlines_drop(lev_base *base) {
 
 void lev_deadlines_close(lua_State *L, lev_base *base) {
   lev_deadlines *d = &base->deadlines;
-  if (d->fd >= 0) {
-    event_del(&d->event);
-    event_debug_unassign(&d->event);
-    close(d->fd);
-    d->fd = -1;
-  }
-  d->added = false;
+  if (d->fd >= 0)
+    lev_deadlines_drop(base);
   d->end = LEV_ROOT;
   if (d->heap != NULL)
     lev_realloc(L, d->heap - LEV_SHIFT,

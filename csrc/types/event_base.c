@@ -160,11 +160,14 @@ bool lev_reinit(lev_base *base) {
   if (foreign && base->signals > 0 && !lev_signals_claim(base))
     return false;
   bool timerfd = lev_deadlines_reinit(base);
+  errno = 0;
   bool ok = event_reinit(base->ptr) == 0;
+  int code = errno;
   base->generation = lev_generation();
   if (!timerfd)
     lev_deadlines_drop(base);
   lev_unsettle(base);
+  errno = code;
   return ok;
 }
 
@@ -252,8 +255,7 @@ static int l_event_reinit(lua_State *L) {
   lev_base *base = lev_test(L, 1, &lev_event_base);
   if (base == NULL)
     return luaL_typeerror(L, 1, lev_event_base.name);
-  if (!base->head.open)
-    luaL_error(L, "attempt to use a closed event_base");
+  lev_stillopen(L, &base->head);
   errno = 0;
   bool ok = lev_reinit(base);
   int code = errno;
