@@ -11,8 +11,7 @@ buffers too: from one it only can be taken, to the other only be added.
 #include "kernel/bytes.h"
 #include "kernel/process.h"
 
-/* Argument 'arg' as a buffer: open, and not one of the parent's. */
-static lev_evbuffer *check(lua_State *L, int arg) {
+lev_evbuffer *lev_evbuffer_check(lua_State *L, int arg) {
   lev_evbuffer *self = lev_check(L, arg, &lev_evbuffer_type);
   if (self->owner != NULL && lev_isforeign(self->owner->base))
     luaL_error(L, "attempt to use the parent's evbuffer after fork (call "
@@ -21,14 +20,14 @@ static lev_evbuffer *check(lua_State *L, int arg) {
 }
 
 lev_evbuffer *lev_checksource(lua_State *L, int arg) {
-  lev_evbuffer *self = check(L, arg);
+  lev_evbuffer *self = lev_evbuffer_check(L, arg);
   if (self->view != NULL && self->view->cannot_take != NULL)
     luaL_argerror(L, arg, self->view->cannot_take);
   return self;
 }
 
 lev_evbuffer *lev_checktarget(lua_State *L, int arg) {
-  lev_evbuffer *self = check(L, arg);
+  lev_evbuffer *self = lev_evbuffer_check(L, arg);
   if (self->view != NULL && self->view->cannot_add != NULL)
     luaL_argerror(L, arg, self->view->cannot_add);
   if (self->view != NULL && self->view->isover(self->owner))
@@ -220,7 +219,7 @@ Returns how many bytes there are; `#buffer` does the same. Wraps
 @return integer n
 */
 static int l_evbuffer_get_length(lua_State *L) {
-  lev_evbuffer *self = check(L, 1);
+  lev_evbuffer *self = lev_evbuffer_check(L, 1);
   lua_pushinteger(L, (lua_Integer)evbuffer_get_length(self->ptr));
   return 1;
 }

@@ -51,7 +51,9 @@ lev_evbuffer *lev_evbuffer_view(lua_State *L, int owner,
                                 struct evbuffer *buffer,
                                 const lev_evbufferview *view);
 
-/* An argument that is a buffer one can take from, or add to. [-0, +0, v] */
+/* An argument that is a buffer: open, and not one of the parent's; and that one
+ * can take from, or add to. [-0, +0, v] */
+lev_evbuffer *lev_evbuffer_check(lua_State *L, int arg);
 lev_evbuffer *lev_checksource(lua_State *L, int arg);
 lev_evbuffer *lev_checktarget(lua_State *L, int arg);
 

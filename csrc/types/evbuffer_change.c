@@ -171,7 +171,7 @@ in callbacks. Wraps `evbuffer_add_cb`.
 Bytes added and deleted since the last call, and the length before them.
 */
 int l_evbuffer_add_cb(lua_State *L) {
-  lev_evbuffer *self = lev_check(L, 1, &lev_evbuffer_type);
+  lev_evbuffer *self = lev_evbuffer_check(L, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
   if (lua_getiuservalue(L, 1, LEV_UV_CHANGE) != LUA_TTABLE) {
@@ -202,7 +202,7 @@ Wraps `evbuffer_remove_cb_entry`. Does the work of `evbuffer_remove_cb`.
 @return boolean found
 */
 int l_evbuffer_remove_cb(lua_State *L) {
-  lev_evbuffer *self = lev_check(L, 1, &lev_evbuffer_type);
+  lev_evbuffer *self = lev_evbuffer_check(L, 1);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
   bool found = false;

@@ -24,6 +24,8 @@ describe("after fork", function()
         function() timer:add(0) end,
         function() timer:pending() end,
         function() input:remove() end,
+        function() input:add_cb(print) end,
+        function() input:remove_cb(print) end,
         function() base:timer(print) end,
         function() base:loop() end,
         function() base:objects() end,
