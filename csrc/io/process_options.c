@@ -14,7 +14,12 @@
 
 extern char **environ;
 
-enum { LEV_ARGUMENTS = 2, LEV_OPTIONS = 3, LEV_MOST = 65536 };
+enum {
+  LEV_ARGUMENTS = 2,
+  LEV_OPTIONS = 3,
+  LEV_MOST = 65536, /* arguments */
+  LEV_LAST = 255    /* the highest number of a descriptor */
+};
 
 static const char listen_pid[] = "LISTEN_PID=";
 
@@ -181,11 +186,21 @@ static const char *const *findprogram(lua_State *L, const char *name) {
   return (const char *const *)pack(L);
 }
 
+/* Reads the value on top of the stack as if it were the options, so that an
+ * error names that argument. [-0, +0, v] */
+static int checkvalue(lua_State *L, int (*check)(lua_State *, int)) {
+  lua_pushvalue(L, -1);
+  lua_insert(L, LEV_OPTIONS);
+  int value = check(L, LEV_OPTIONS);
+  lua_remove(L, LEV_OPTIONS);
+  return value;
+}
+
 /* One descriptor of the child: the value on top of the stack. */
 static void addfd(lua_State *L, lev_spawn *how, int to) {
   if (lua_isboolean(L, -1) && !lua_toboolean(L, -1))
     return;
-  how->fds[how->nfds].from = lev_checkfd(L, lua_gettop(L));
+  how->fds[how->nfds].from = checkvalue(L, lev_checkfd);
   how->fds[how->nfds++].to = to;
 }
 
@@ -197,17 +212,19 @@ static void readfds(lua_State *L, lev_spawn *how) {
   lua_pushnil(L);
   while (type == LUA_TTABLE && lua_next(L, fds)) {
     key = lua_tointegerx(L, -2, &isint);
-    if (lua_type(L, -2) != LUA_TNUMBER || !isint || key < 0 || key > 255)
+    if (lua_type(L, -2) != LUA_TNUMBER || !isint || key < 0 || key > LEV_LAST)
       lev_optionerror(L, LEV_OPTIONS, "fds", "numbers from 0 to 255 expected");
     most++;
     lua_pop(L, 1);
   }
   lua_settop(L, fds);
   how->fds = lua_newuserdatauv(L, (size_t)most * sizeof *how->fds, 0);
-  for (int fd = 0; fd < 256 && how->nfds < most; fd++) {
-    type =
-        lua_istable(L, fds) ? lua_geti(L, fds, fd) : (lua_pushnil(L), LUA_TNIL);
-    if (type == LUA_TNIL && fd < 3) {
+  for (int fd = 0; fd <= LEV_LAST && how->nfds < most; fd++) {
+    if (lua_istable(L, fds))
+      lua_geti(L, fds, fd);
+    else
+      lua_pushnil(L);
+    if (lua_isnil(L, -1) && fd <= STDERR_FILENO) {
       lua_pushinteger(L, fd);
       lua_replace(L, -2);
     }
@@ -286,5 +303,5 @@ void lev_spawn_read(lua_State *L, lev_spawn *how) {
   if (lua_getfield(L, LEV_OPTIONS, "directory") != LUA_TNIL)
     how->directory = checktext(L, LEV_OPTIONS, "option 'directory'");
   if (lua_getfield(L, LEV_OPTIONS, "parent_ends") != LUA_TNIL)
-    how->parentdies = lev_signal_check(L, lua_gettop(L));
+    how->parentdies = checkvalue(L, lev_signal_check);
 }

@@ -294,11 +294,12 @@ describe("a process", function()
       ["option 'limits': integers from 0"] = { { "true" },
         { limits = { core = -1 } } },
       ["unknown signal 'X'"] = { { "true" }, { parent_ends = "X" } },
+      ["number expected, got string"] = { { "true" }, { fds = { "x" } } },
       ["option 'session': boolean"] = { { "true" }, { session = 1 } },
     } do
       local ok, got = pcall(base.process, base, case[1], case[2])
       assert.is_false(ok)
-      assert.matches("bad argument", got)
+      assert.matches("bad argument #" .. (case[2] and 3 or 2), got)
       assert.matches(message, got)
     end
     local process = start(base, "true")
