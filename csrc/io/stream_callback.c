@@ -170,8 +170,9 @@ void lev_stream_due(const lev_frame *f, lev_object *object) {
   lua_settop(f->L, f->top);
 }
 
-/* Ends a method that has changed what callbacks want of the stream at 1. */
-static int wanted(lua_State *L, lev_stream *self) {
+/* Ends a method, that of a name, which has changed what callbacks want of the
+ * stream at 1. */
+static int wanted(lua_State *L, lev_stream *self, const char *what) {
   bool owed = (self->called && lev_stream_unread(self) > 0) ||
               (self->listens && ((self->ended && !self->told_end) ||
                                  (self->broken && !self->told_break)));
@@ -182,7 +183,7 @@ static int wanted(lua_State *L, lev_stream *self) {
   int code = errno;
   lev_stream_expect(L, self, 1);
   errno = code;
-  return lev_result(L, ok, "enable");
+  return lev_result(L, ok, what);
 }
 
 /***
@@ -195,10 +196,13 @@ output, the event callback is told.
 */
 int l_stream_timeouts(lua_State *L) {
   lev_stream *self = lev_stream_self(L);
+  double seconds[2];
   for (int i = 0; i < 2; i++) {
-    double seconds = lev_opttimeout(L, 2 + i);
-    luaL_argcheck(L, seconds != 0, 2 + i, "must not be 0");
-    self->timeout[i] = seconds > 0 ? (float)seconds : 0;
+    seconds[i] = lev_opttimeout(L, 2 + i);
+    luaL_argcheck(L, seconds[i] != 0, 2 + i, "seconds above 0 expected");
+  }
+  for (int i = 0; i < 2; i++) {
+    self->timeout[i] = seconds[i] > 0 ? (float)seconds[i] : 0;
     self->active[i] = lev_now();
   }
   lev_stream_expect(L, self, 1);
@@ -214,6 +218,9 @@ Sets the callbacks; those that are absent come no more.
 - `event`: fun(stream, what, direction, message, code): `what` is `"eof"`,
   `"error"` or `"timeout"`, `direction` `"r"` or `"w"`; an error or timeout has a
   message and an errno value.
+@return boolean? ok
+@return string? message
+@return integer? code An errno value.
 */
 int l_stream_setcb(lua_State *L) {
   static const char *const names[] = { "read", "write", "event", NULL };
@@ -232,7 +239,7 @@ int l_stream_setcb(lua_State *L) {
   lua_setiuservalue(L, 1, LEV_UV_WRITECB);
   if (self->reader == NULL)
     lua_setiuservalue(L, 1, LEV_UV_READCB); /* else it holds a delimiter */
-  return wanted(L, self);
+  return wanted(L, self, "setcb");
 }
 
 /***
@@ -264,7 +271,7 @@ Lets data come to the callbacks again.
 int l_stream_enable(lua_State *L) {
   lev_stream *self = lev_stream_self(L);
   self->enabled = true;
-  return wanted(L, self);
+  return wanted(L, self, "enable");
 }
 
 /***
@@ -277,5 +284,5 @@ Lets no data come to the callbacks, and reads none; the peer has to wait.
 int l_stream_disable(lua_State *L) {
   lev_stream *self = lev_stream_self(L);
   self->enabled = false;
-  return wanted(L, self);
+  return wanted(L, self, "disable");
 }

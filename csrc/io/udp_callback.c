@@ -54,8 +54,9 @@ void lev_udp_callback(lev_udp *self) {
   base->calling = NULL;
 }
 
-/* Ends a method that has changed what callbacks want of the socket at 1. */
-static int wanted(lua_State *L, lev_udp *self) {
+/* Ends a method, that of a name, which has changed what callbacks want of the
+ * socket at 1. */
+static int wanted(lua_State *L, lev_udp *self, const char *what) {
   bool calls = lev_udp_calls(self);
   if (calls)
     lev_pin(L, &self->head, 1);
@@ -64,7 +65,7 @@ static int wanted(lua_State *L, lev_udp *self) {
   self->enabled = self->enabled && ok; /* else nothing would ever come */
   lev_unpinidle(L, &self->head);
   errno = code;
-  return lev_result(L, ok, "enable");
+  return lev_result(L, ok, what);
 }
 
 /***
@@ -93,7 +94,7 @@ int l_udp_setcb(lua_State *L) {
   self->listens = !lua_isnil(L, 4);
   lua_setiuservalue(L, 1, LEV_UV_ERRORCB);
   lua_setiuservalue(L, 1, LEV_UV_DATAGRAMCB);
-  return wanted(L, self);
+  return wanted(L, self, "setcb");
 }
 
 /* What of a socket for datagrams can be enabled. */
@@ -115,7 +116,7 @@ Lets datagrams come to the callbacks again; they do from the beginning.
 int l_udp_enable(lua_State *L) {
   lev_udp *self = checkwhat(L);
   self->enabled = true;
-  return wanted(L, self);
+  return wanted(L, self, "enable");
 }
 
 /***
@@ -130,5 +131,5 @@ more.
 int l_udp_disable(lua_State *L) {
   lev_udp *self = checkwhat(L);
   self->enabled = false;
-  return wanted(L, self);
+  return wanted(L, self, "disable");
 }
