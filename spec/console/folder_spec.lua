@@ -4,6 +4,7 @@ local folder = require "libevent.console.folder"
 local folders = require "spec.console.folders"
 local libevent = require "libevent"
 local posix = libevent.posix
+local setenv = require "spec.posix".setenv
 
 local EPERM, ENOENT = 1, 2
 
@@ -55,5 +56,20 @@ describe("the folder of consoles", function()
     assert(os.execute(("mkdir -m 700 %s; chown 65534 %s"):format(path, path)))
     assert.same({ nil, path .. " belongs to user 65534", EPERM },
       { folder.make(path) })
+  end)
+
+  it("has sockets whose numbers are those of processes", function()
+    local top <const>, removed <close> = folders.new() -- luacheck: ignore
+    local before = os.getenv "XDG_RUNTIME_DIR" or ""
+    setenv("XDG_RUNTIME_DIR", top)
+    assert(folder.make(folder.path()))
+    for _, number in ipairs { "7", ("9"):rep(30) } do
+      assert(io.open(("%s/a.%s.sock"):format(folder.path(), number), "w"))
+        :close()
+    end
+    local list = folder.list()
+    setenv("XDG_RUNTIME_DIR", before)
+    assert.same({ { name = "a", pid = 7, path = top .. "/evrun/a.7.sock" } },
+      list)
   end)
 end)

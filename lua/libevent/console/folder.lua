@@ -88,10 +88,10 @@ function folder.list()
   end
   local list = {}
   for _, file in ipairs(names) do
-    local name, pid = file:match "^([%w_-]+)%.(%d+)%.sock$"
-    if name then
-      list[#list + 1] = { name = name, pid = math.tointeger(tonumber(pid)),
-        path = path .. "/" .. file }
+    local name, digits = file:match "^([%w_-]+)%.(%d+)%.sock$"
+    local pid = math.tointeger(tonumber(digits))
+    if pid then
+      list[#list + 1] = { name = name, pid = pid, path = path .. "/" .. file }
     end
   end
   table.sort(list, function(a, b)
