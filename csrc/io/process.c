@@ -27,18 +27,19 @@ enum { LEV_LOOKS = 1000 };
 /* Seconds between two looks where the system has no descriptor for a process. */
 static const double look_every = 0.02;
 
-/* A descriptor that is readable when the process has ended; -1 if there is no
- * such thing. libevent's debug mode aborts on one that blocks. */
-static int openprocess(pid_t pid) {
+/* A descriptor that is readable when the process has ended; -1 if there is none
+ * that can be watched. libevent's debug mode aborts on one that blocks. */
+static int openprocess(const lev_base *base, pid_t pid) {
+  int fd = -1;
 #ifdef SYS_pidfd_open
-  int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-  if (fd >= 0)
-    lev_fd_prepare(fd);
-  return fd;
+  fd = (int)syscall(SYS_pidfd_open, pid, 0);
 #else
   (void)pid;
-  return -1;
 #endif
+  if (fd < 0 || (lev_canwatch(base, fd) && lev_fd_prepare(fd)))
+    return fd;
+  close(fd);
+  return -1;
 }
 
 static void unwatch(lev_process *self) {
@@ -86,6 +87,19 @@ static void on_end(evutil_socket_t fd, short what, void *arg) {
       finish(f.L, self);
     lev_frame_close(&f);
   }
+}
+
+/* Waits for the event of its end; else its deadline looks again and again. */
+static void watch(lev_process *self) {
+  self->fd = openprocess(self->head.base, self->pid);
+  if (self->fd < 0)
+    return;
+  event_assign(&self->event, self->head.base->ptr, self->fd,
+               EV_READ | EV_PERSIST, on_end, self);
+  if (event_add(&self->event, NULL) == 0)
+    lev_deadline_del(&self->head);
+  else
+    unwatch(self);
 }
 
 static void due_process(const lev_frame *f, lev_object *object) {
@@ -140,15 +154,7 @@ static int l_process_new(lua_State *L) {
     return lev_failure(L, what, code);
   }
   self->running = true;
-  self->fd = openprocess(self->pid);
-  if (self->fd >= 0) {
-    event_assign(&self->event, base->ptr, self->fd, EV_READ | EV_PERSIST,
-                 on_end, self);
-    if (event_add(&self->event, NULL) == 0)
-      lev_deadline_del(&self->head);
-    else
-      unwatch(self);
-  }
+  watch(self);
   return 1;
 }
 

@@ -42,7 +42,10 @@ a task or a callback wants some.
   drops what is not sent;
 - `max_line`: integer, bytes that a line may have, 64 KiB by default;
 - `max_all`: integer, bytes that `read "a"` may give, 16 MiB by default.
-@return libevent.stream stream
+@return libevent.stream? stream
+@return string? message
+@return integer? code `EINVAL` where the method is `select` and cannot watch a
+descriptor of that number.
 */
 static int l_stream_new(lua_State *L) {
   static const char *const names[] = { "linger", "max_line", "max_all", NULL };
@@ -59,6 +62,8 @@ static int l_stream_new(lua_State *L) {
   lev_stream *self = lev_new(L, 1, &lev_stream_type);
   if (!socket->head.open) /* by a finalizer */
     return luaL_argerror(L, 2, "attempt to use a closed socket");
+  if (!lev_canwatch(base, socket->fd))
+    return lev_failure(L, "stream", errno);
   openarea(L, base);
   self->transport = &lev_plain;
   self->linger = (float)linger;

@@ -140,16 +140,19 @@ static bool isdatagram(int fd) {
 }
 
 /* The descriptor of a new object, which owns it; -1 with errno. */
-static int acquire(lua_State *L, recipe *r, lev_socket *taken) {
+static int acquire(lua_State *L, const lev_base *base, recipe *r,
+                   lev_socket *taken) {
   if (taken != NULL)
-    return isdatagram(taken->fd) && setoptions(taken->fd, r)
+    return lev_canwatch(base, taken->fd) && isdatagram(taken->fd) &&
+                   setoptions(taken->fd, r)
                ? lev_socket_take(L, taken)
                : -1;
   int fd = makesocket(r);
-  if (fd < 0 || lev_fd_own(L, fd, true))
+  if (fd < 0 || (lev_canwatch(base, fd) && lev_fd_own(L, fd, true)))
     return fd;
+  int code = errno;
   close(fd);
-  errno = ENOMEM;
+  errno = code;
   return -1;
 }
 
@@ -180,7 +183,7 @@ static int l_udp_new(lua_State *L) {
   lev_udp *self = lev_new(L, 1, &lev_udp_type);
   if (taken != NULL && !taken->head.open) /* by a finalizer */
     return luaL_argerror(L, 2, "attempt to use a closed socket");
-  self->fd = acquire(L, &r, taken);
+  self->fd = acquire(L, base, &r, taken);
   if (self->fd < 0)
     return lev_failure(L, r.failed < 0 ? "udp" : names[r.failed], errno);
   self->enabled = true;

@@ -24,7 +24,10 @@ descriptor from @{bufferevent:connect}. Wraps `bufferevent_socket_new`.
 @param options? table Any of:
 - `linger`: seconds without progress that a close waits for, 5 by default; 0
   drops what is not sent.
-@return libevent.bufferevent bufferevent
+@return libevent.bufferevent? bufferevent
+@return string? message
+@return integer? code `EINVAL` where the method is `select` and cannot watch a
+descriptor of that number.
 */
 int l_bufferevent_socket_new(lua_State *L) {
   static const char *const names[] = { "linger", NULL };
@@ -36,6 +39,8 @@ int l_bufferevent_socket_new(lua_State *L) {
   lev_bufferevent *self = lev_new(L, 1, &lev_bufferevent_type);
   if (socket != NULL && !socket->head.open) /* by a finalizer */
     return luaL_argerror(L, 2, "attempt to use a closed socket");
+  if (socket != NULL && !lev_canwatch(base, socket->fd))
+    return lev_failure(L, "bufferevent", errno);
   struct bufferevent *ptr =
       bufferevent_socket_new(base->ptr, socket != NULL ? socket->fd : -1, 0);
   if (ptr == NULL)
@@ -83,9 +88,10 @@ static bool start(lev_bufferevent *self, int fd, const lev_address *a) {
   return self->connecting;
 }
 
-static int newsocket(lua_State *L, const lev_address *a) {
+static int newsocket(lua_State *L, const lev_base *base, const lev_address *a) {
   int fd = socket(lev_family(a), SOCK_STREAM, 0);
-  if (fd < 0 || (lev_fd_prepare(fd) && lev_fd_own(L, fd, true)))
+  if (fd < 0 ||
+      (lev_canwatch(base, fd) && lev_fd_prepare(fd) && lev_fd_own(L, fd, true)))
     return fd;
   int code = errno;
   close(fd);
@@ -111,7 +117,7 @@ int l_bufferevent_socket_connect(lua_State *L) {
   lev_checkaddress(L, 2, &a);
   lev_pin(L, &self->head, 1);
   int priority = bufferevent_get_priority(self->ptr);
-  int fd = newsocket(L, &a);
+  int fd = newsocket(L, self->head.base, &a);
   bool ok = fd >= 0 && start(self, fd, &a);
   int code = errno;
   bufferevent_priority_set(self->ptr, priority); /* libevent forgets it */
@@ -133,6 +139,8 @@ Takes a socket over; raises where there is one already. Wraps `bufferevent_setfd
 int l_bufferevent_setfd(lua_State *L) {
   lev_bufferevent *self = checkempty(L);
   lev_socket *socket = lev_check(L, 2, &lev_socket_type);
+  if (!lev_canwatch(self->head.base, socket->fd))
+    return lev_failure(L, "setfd", errno);
   int priority = bufferevent_get_priority(self->ptr);
   self->head.accepted = socket->head.accepted;
   self->used = lev_lately();

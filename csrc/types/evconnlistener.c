@@ -72,11 +72,12 @@ static bool listento(lua_State *L, lev_evconnlistener *self,
   const char *path = lev_unixpath(a);
   if (path != NULL && lstat(path, &self->made) == 0)
     self->path = *a;
-  if (!lev_fd_own(L, fd, true)) {
+  if (!lev_canwatch(self->head.base, fd) || !lev_fd_own(L, fd, true)) {
+    int code = errno;
     close(fd);
     if (path != NULL)
       unlink(path);
-    errno = ENOMEM;
+    errno = code;
     return false;
   }
   self->fd = fd;
@@ -129,8 +130,9 @@ static int l_evconnlistener_new(lua_State *L) {
     return luaL_argerror(L, 2, "attempt to use a closed socket");
   self->generation = lev_generation();
   self->collected = self->reported = -1e9;
-  if (socket != NULL ? !lev_listen_on(socket->fd, &how)
-                     : !listento(L, self, &a, &how))
+  if (socket != NULL
+          ? !lev_canwatch(base, socket->fd) || !lev_listen_on(socket->fd, &how)
+          : !listento(L, self, &a, &how))
     return lev_failure(L, "listener", errno);
   self->taken = socket != NULL;
   if (socket != NULL)

@@ -39,8 +39,8 @@ static void on_event(evutil_socket_t fd, short what, void *arg) {
     lev_task_resume(waiter, LEV_HAPPENED);
 }
 
-/* libevent's tables grow with the number of a descriptor, its debug mode aborts
- * on one that blocks, and select on one beyond its set. */
+/* libevent's tables grow with the number of a descriptor, and its debug mode
+ * aborts on one that blocks. */
 static bool checkopen(const lev_base *base, int fd) {
   int flags = fcntl(fd, F_GETFL);
   if (flags < 0)

@@ -37,8 +37,11 @@ static bool probe(void) {
 }
 
 bool lev_canwatch(const lev_base *base, int fd) {
-  return fd < FD_SETSIZE ||
-         strcmp(event_base_get_method(base->ptr), "select") != 0;
+  if (fd < FD_SETSIZE ||
+      strcmp(event_base_get_method(base->ptr), "select") != 0)
+    return true;
+  errno = EINVAL;
+  return false;
 }
 
 /* Ends a turn: see endturn in kernel/ready.c. */
@@ -71,10 +74,11 @@ static bool start(lua_State *L, lev_base *base) {
   event_priority_set(&base->stop, 0);
   event_assign(&base->soon.event, base->ptr, -1, 0, lev_onsoon, base);
   lev_open(&base->head);
-  errno = EMFILE; /* it was the last to get a descriptor, so has the highest */
-  if (lev_deadlines_open(base) && lev_canwatch(base, base->deadlines.fd))
+  bool timed = lev_deadlines_open(base);
+  /* It was the last to get a descriptor, so has the highest. */
+  if (timed && lev_canwatch(base, base->deadlines.fd))
     return true;
-  int code = errno;
+  int code = timed ? EMFILE : errno;
   lev_close(L, &base->head);
   errno = code;
   return false;

@@ -37,7 +37,13 @@ function Acceptor:accept(timeout)
   if not socket then
     return nil, peer, code
   end
-  return self.base:stream(socket, self.hand), peer
+  local stream, message
+  stream, message, code = self.base:stream(socket, self.hand)
+  if not stream then
+    socket:close()
+    return nil, message, code
+  end
+  return stream, peer
 end
 
 --- Iterates over connections, until this is closed.

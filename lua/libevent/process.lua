@@ -99,8 +99,14 @@ local function descriptor(base, self, fd, wanted, done)
   if not mine then
     return false, theirs, code
   end
-  self[names[fd]] = base:stream(mine)
   done[#done + 1] = theirs
+  local stream, message
+  stream, message, code = base:stream(mine)
+  if not stream then
+    mine:close()
+    return false, message, code
+  end
+  self[names[fd]] = stream
   return theirs
 end
 

@@ -24,6 +24,52 @@ describe("the method select", function()
     ]]):format(EINVAL, EMFILE))
   end)
 
+  it("ends no process for what owns such a descriptor", function()
+    for _, code in ipairs {
+      "fill() return base:stream((pair()))",
+      "fill() return base:bufferevent((pair()))",
+      'fill() return base:listener("127.0.0.1:0", {}, print)',
+      "fill() return base:listener((pair()), {}, print)",
+      'fill() return base:udp "127.0.0.1:0"',
+      "fill() return base:udp(libevent.socket(posix.datagram()))",
+      'fill() return base:bufferevent():connect "127.0.0.1:9"',
+      "fill() return base:bufferevent():setfd((pair()))",
+      'fill() return libevent.process.start { "true", stdin = "stream" }',
+      [[local acceptor = libevent.listen "127.0.0.1:0"
+        fill()
+        client = libevent.socket_connect(acceptor:getsockname())
+        return acceptor:accept()]],
+    } do
+      helper.prints(("%d\n"):format(EINVAL), ([[
+        local libevent, posix = require "libevent", require "spec.posix"
+        local pair = libevent.socketpair
+        posix.nofile(4096)
+        local function fill()
+          repeat until posix.dup(0) >= 1024
+        end
+        local base = libevent.event_base { avoid = { "epoll", "poll" } }
+        libevent.run(base, function()
+          local made, message, code = (function() %s end)()
+          assert(not made, "it was made")
+          assert(message:find "Invalid argument", message)
+          print(code)
+        end)
+      ]]):format(code))
+    end
+  end)
+
+  it("learns that a process has ended", function()
+    helper.prints("exit\t0\n", [[
+      local libevent, posix = require "libevent", require "spec.posix"
+      posix.nofile(4096)
+      local base = libevent.event_base { avoid = { "epoll", "poll" } }
+      repeat until posix.dup(0) >= 1024
+      libevent.run(base, function()
+        print(base:process({ "true" }):wait())
+      end)
+    ]])
+  end)
+
   it("refuses events that it would never report", function()
     local base <close> = libevent.event_base { avoid = { "epoll", "poll" } }
     local socket <close> = libevent.socketpair()

@@ -102,7 +102,7 @@ end
 
 local function run(self, connection)
   local idle, lifetime = self.limits.idle, self.limits.lifetime
-  local stream = self.base:stream(connection.socket, self.hand)
+  local stream = assert(self.base:stream(connection.socket, self.hand))
   connection.stream = stream
   if idle then
     stream:timeouts(idle, idle)
