@@ -38,8 +38,7 @@ static int openprocess(const lev_base *base, pid_t pid) {
 #endif
   if (fd < 0 || (lev_canwatch(base, fd) && lev_fd_prepare(fd)))
     return fd;
-  close(fd);
-  return -1;
+  return lev_fd_drop(fd);
 }
 
 static void unwatch(lev_process *self) {

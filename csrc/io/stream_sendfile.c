@@ -203,12 +203,7 @@ static int opensource(lua_State *L, FILE *source) {
                         : open(lua_tostring(L, 2),
                                O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   } while (fd < 0 && errno == EINTR);
-  if (fd >= 0 && !lev_fd_own(L, fd, true)) {
-    close(fd);
-    errno = ENOMEM;
-    return -1;
-  }
-  return fd;
+  return lev_fd_adopt(L, fd);
 }
 
 /* How long the file is; -1 with errno if it is none that can be sent. */

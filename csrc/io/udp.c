@@ -116,18 +116,14 @@ static bool setoptions(int fd, recipe *r) {
 }
 
 /* A new socket; -1 with errno. */
-static int makesocket(recipe *r) {
-  int fd = socket(r->family, SOCK_DGRAM, 0);
+static int makesocket(const lev_base *base, recipe *r) {
+  int fd = lev_fd_socket(r->family, SOCK_DGRAM);
   if (fd < 0)
     return -1;
   const struct sockaddr *name = (const struct sockaddr *)&r->address.storage;
-  if (lev_fd_prepare(fd) && setoptions(fd, r) &&
-      (r->address.length == 0 || bind(fd, name, r->address.length) == 0))
-    return fd;
-  int code = errno;
-  close(fd);
-  errno = code;
-  return -1;
+  bool ok = lev_canwatch(base, fd) && setoptions(fd, r) &&
+            (r->address.length == 0 || bind(fd, name, r->address.length) == 0);
+  return ok ? fd : lev_fd_drop(fd);
 }
 
 static bool isdatagram(int fd) {
@@ -147,13 +143,7 @@ static int acquire(lua_State *L, const lev_base *base, recipe *r,
                    setoptions(taken->fd, r)
                ? lev_socket_take(L, taken)
                : -1;
-  int fd = makesocket(r);
-  if (fd < 0 || (lev_canwatch(base, fd) && lev_fd_own(L, fd, true)))
-    return fd;
-  int code = errno;
-  close(fd);
-  errno = code;
-  return -1;
+  return lev_fd_adopt(L, makesocket(base, r));
 }
 
 /***

@@ -1,11 +1,8 @@
 #include "kernel/datagram.h"
 
 #include <errno.h>
-#include <sys/socket.h>
 
-#ifndef MSG_NOSIGNAL
-#define MSG_NOSIGNAL 0 /* SIGPIPE is ignored anyway: see process.h */
-#endif
+#include "kernel/descriptor.h"
 
 bool lev_fd_recvfrom(int fd, lev_datagram *one) {
   ssize_t n;

@@ -30,7 +30,8 @@ static bool grow(lua_State *L, lev_state *state, size_t word) {
   return true;
 }
 
-bool lev_fd_own(lua_State *L, int fd, bool fresh) {
+/* Notes an owner; a number that is 'fresh' has had none since it was closed. */
+static bool own(lua_State *L, int fd, bool fresh) {
   lev_state *state = lev_getstate(L);
   size_t word = (size_t)fd / LEV_BITS;
   if (state->closed)
@@ -47,17 +48,30 @@ bool lev_fd_own(lua_State *L, int fd, bool fresh) {
   return true;
 }
 
+bool lev_fd_own(lua_State *L, int fd) {
+  return own(L, fd, false);
+}
+
+int lev_fd_adopt(lua_State *L, int fd) {
+  return fd < 0 || own(L, fd, true) ? fd : lev_fd_drop(fd);
+}
+
 void lev_fd_disown(lev_state *state, int fd) {
   size_t word = (size_t)fd / LEV_BITS;
   if (word < state->words)
     state->owned[word] &= ~bit(fd);
 }
 
-void lev_fd_close(lev_state *state, int fd) {
+int lev_fd_drop(int fd) {
   int code = errno;
-  lev_fd_disown(state, fd);
   close(fd);
   errno = code;
+  return -1;
+}
+
+void lev_fd_close(lev_state *state, int fd) {
+  lev_fd_disown(state, fd);
+  lev_fd_drop(fd);
 }
 
 short lev_fd_ready(int fd, short wanted) {
@@ -70,16 +84,21 @@ short lev_fd_ready(int fd, short wanted) {
 }
 
 bool lev_fd_prepare(int fd) {
-  int flags = fcntl(fd, F_GETFL);
-  int own = fcntl(fd, F_GETFD);
-  return flags >= 0 && own >= 0 &&
-         (flags & O_NONBLOCK || fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0) &&
-         (own & FD_CLOEXEC || fcntl(fd, F_SETFD, own | FD_CLOEXEC) == 0);
+  int shared = fcntl(fd, F_GETFL), alone = fcntl(fd, F_GETFD);
+  return shared >= 0 && alone >= 0 &&
+         (shared & O_NONBLOCK ||
+          fcntl(fd, F_SETFL, shared | O_NONBLOCK) == 0) &&
+         (alone & FD_CLOEXEC || fcntl(fd, F_SETFD, alone | FD_CLOEXEC) == 0);
 }
 
-#ifndef MSG_NOSIGNAL
-#define MSG_NOSIGNAL 0 /* SIGPIPE is ignored anyway: see process.h */
+int lev_fd_socket(int family, int type) {
+#ifdef SOCK_NONBLOCK
+  return socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+#else
+  int fd = socket(family, type, 0);
+  return fd < 0 || lev_fd_prepare(fd) ? fd : lev_fd_drop(fd);
 #endif
+}
 
 ssize_t lev_fd_send(int fd, const struct iovec *v, int n) {
   struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)v,

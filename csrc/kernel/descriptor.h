@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -15,10 +16,25 @@
 
 #include "kernel/state.h"
 
-/* Notes that an object now owns a descriptor; 'fresh' is one that the system
- * has just made. false with errno: EBUSY where another owns it already, ENOMEM.
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0 /* SIGPIPE is ignored anyway: see process.h */
+#endif
+
+/* Makes a socket that is non-blocking and close-on-exec; -1 with errno.
  * [-0, +0, -] */
-bool lev_fd_own(lua_State *L, int fd, bool fresh);
+int lev_fd_socket(int family, int type);
+
+/* Closes one that no object owns; keeps errno, and returns -1. [-0, +0, -] */
+int lev_fd_drop(int fd);
+
+/* Notes that an object now owns one that the system has just made, and returns
+ * it; -1 with errno if there is no memory, and it is closed. Takes -1 for
+ * granted. [-0, +0, -] */
+int lev_fd_adopt(lua_State *L, int fd);
+
+/* The same for one that somebody else has opened, and that stays open; false
+ * with errno: EBUSY where an object owns it already, ENOMEM. [-0, +0, -] */
+bool lev_fd_own(lua_State *L, int fd);
 
 /* Notes that no object owns it any more. [-0, +0, -] */
 void lev_fd_disown(lev_state *state, int fd);

@@ -89,14 +89,8 @@ static bool start(lev_bufferevent *self, int fd, const lev_address *a) {
 }
 
 static int newsocket(lua_State *L, const lev_base *base, const lev_address *a) {
-  int fd = socket(lev_family(a), SOCK_STREAM, 0);
-  if (fd < 0 ||
-      (lev_canwatch(base, fd) && lev_fd_prepare(fd) && lev_fd_own(L, fd, true)))
-    return fd;
-  int code = errno;
-  close(fd);
-  errno = code;
-  return -1;
+  int fd = lev_fd_socket(lev_family(a), SOCK_STREAM);
+  return lev_canwatch(base, fd) ? lev_fd_adopt(L, fd) : lev_fd_drop(fd);
 }
 
 /***

@@ -63,7 +63,8 @@ static void checklistening(lua_State *L, int arg, lev_listening *how) {
   lua_pop(L, 1);
 }
 
-/* Gives the listener a new descriptor, owned by it from here on. */
+/* Gives the listener a new descriptor, owned by it from here on; false with
+ * errno. */
 static bool listento(lua_State *L, lev_evconnlistener *self,
                      const lev_address *a, const lev_listening *how) {
   int fd = lev_listen(a, how);
@@ -72,16 +73,13 @@ static bool listento(lua_State *L, lev_evconnlistener *self,
   const char *path = lev_unixpath(a);
   if (path != NULL && lstat(path, &self->made) == 0)
     self->path = *a;
-  if (!lev_canwatch(self->head.base, fd) || !lev_fd_own(L, fd, true)) {
-    int code = errno;
-    close(fd);
-    if (path != NULL)
-      unlink(path);
-    errno = code;
-    return false;
-  }
-  self->fd = fd;
-  return true;
+  self->fd =
+      lev_canwatch(self->head.base, fd) ? lev_fd_adopt(L, fd) : lev_fd_drop(fd);
+  int code = errno;
+  if (self->fd < 0 && path != NULL)
+    unlink(path);
+  errno = code;
+  return self->fd >= 0;
 }
 
 /***

@@ -57,11 +57,10 @@ static bool removestale(const lev_address *a) {
   const char *path = lev_unixpath(a);
   if (path == NULL || lstat(path, &was) != 0 || !S_ISSOCK(was.st_mode))
     return false;
-  int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  int fd = lev_fd_socket(AF_UNIX, SOCK_STREAM);
   if (fd < 0)
     return false;
   bool refused =
-      lev_fd_prepare(fd) &&
       connect(fd, (const struct sockaddr *)&a->storage, a->length) != 0 &&
       errno == ECONNREFUSED;
   close(fd);
@@ -81,10 +80,10 @@ static bool bindto(int fd, const lev_address *a, int mode) {
 }
 
 int lev_listen(const lev_address *a, const lev_listening *how) {
-  int fd = socket(lev_family(a), SOCK_STREAM, 0);
+  int fd = lev_fd_socket(lev_family(a), SOCK_STREAM);
   if (fd < 0)
     return -1;
-  bool ok = lev_fd_prepare(fd) && prepare(fd, a, how);
+  bool ok = prepare(fd, a, how);
   if (ok && !bindto(fd, a, how->mode)) {
     int code = errno;
     ok = code == EADDRINUSE && removestale(a);
@@ -93,8 +92,5 @@ int lev_listen(const lev_address *a, const lev_listening *how) {
   }
   if (ok && lev_listen_on(fd, how))
     return fd;
-  int code = errno;
-  close(fd);
-  errno = code;
-  return -1;
+  return lev_fd_drop(fd);
 }

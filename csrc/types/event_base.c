@@ -12,7 +12,7 @@ methods and belongs to it.
 #include <unistd.h>
 
 #include "kernel/callback.h"
-#include "kernel/convert.h"
+#include "kernel/descriptor.h"
 #include "kernel/pin.h"
 #include "kernel/process.h"
 #include "kernel/ready.h"
@@ -26,13 +26,11 @@ enum { LEV_BASE_FDS = 6 }; /* epoll, two timers, a pair for signals, a wake */
 static bool probe(void) {
   int fds[LEV_BASE_FDS], n = 0;
   while (n < LEV_BASE_FDS &&
-         (fds[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) >= 0)
+         (fds[n] = lev_fd_socket(AF_UNIX, SOCK_STREAM)) >= 0)
     n++;
-  int code = errno;
   bool enough = n == LEV_BASE_FDS;
   while (n > 0)
-    close(fds[--n]);
-  errno = code;
+    lev_fd_drop(fds[--n]);
   return enough;
 }
 

@@ -21,13 +21,10 @@ A socket nobody takes is closed with its object.
 #include "types/socket_option.h"
 
 bool lev_socket_open(lua_State *L, lev_socket *self, int fd) {
-  if (!lev_fd_own(L, fd, true)) {
-    close(fd);
-    return false;
-  }
-  self->fd = fd;
-  lev_open(&self->head);
-  return true;
+  self->fd = lev_fd_adopt(L, fd);
+  if (self->fd >= 0)
+    lev_open(&self->head);
+  return self->fd >= 0;
 }
 
 int lev_socket_take(lua_State *L, lev_socket *self) {
@@ -57,7 +54,7 @@ object owns the descriptor already.
 static int l_socket(lua_State *L) {
   int fd = lev_checkint(L, 1, 0, INT32_MAX);
   lev_socket *self = lev_new(L, 0, &lev_socket_type);
-  if (!issocket(fd) || !lev_fd_prepare(fd) || !lev_fd_own(L, fd, false))
+  if (!issocket(fd) || !lev_fd_prepare(fd) || !lev_fd_own(L, fd))
     return lev_failure(L, "socket", errno);
   self->fd = fd;
   lev_open(&self->head);

@@ -16,8 +16,6 @@
 /* Prepares a new descriptor, and binds it where an address says so. */
 static bool prepare(int fd, const lev_address *peer, const lev_address *own) {
   int on = 1;
-  if (!lev_fd_prepare(fd))
-    return false;
   if (lev_family(peer) != AF_UNIX)
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   if (own == NULL)
@@ -48,7 +46,7 @@ int l_socket_connect(lua_State *L) {
   luaL_argcheck(L, !binds || lev_family(&own) == lev_family(&peer), 2,
                 "an address of another kind");
   lev_socket *self = lev_new(L, 0, &lev_socket_type);
-  int fd = socket(lev_family(&peer), SOCK_STREAM, 0);
+  int fd = lev_fd_socket(lev_family(&peer), SOCK_STREAM);
   if (fd < 0)
     return lev_failure(L, "socket", errno);
   bool ready = prepare(fd, &peer, binds ? &own : NULL);
@@ -56,9 +54,8 @@ int l_socket_connect(lua_State *L) {
   bool connected = ready && connect(fd, (const struct sockaddr *)&peer.storage,
                                     peer.length) == 0;
   if (!connected && (!ready || (errno != EINPROGRESS && errno != EINTR))) {
-    int code = errno;
-    close(fd);
-    return lev_failure(L, what, code);
+    lev_fd_drop(fd);
+    return lev_failure(L, what, errno);
   }
   if (!lev_socket_open(L, self, fd))
     return luaL_error(L, "not enough memory");
