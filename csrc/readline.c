@@ -15,7 +15,6 @@ the process exits, or the module is collected.
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <readline/history.h>

@@ -2,8 +2,6 @@
  * is to end waits for. Sockets carry the mark from the listener to the stream or
  * bufferevent that takes them over. */
 
-#include <stdlib.h>
-
 #include "io/stream.h"
 #include "kernel/descriptor.h"
 #include "types/bufferevent.h"

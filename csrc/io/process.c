@@ -17,7 +17,6 @@ It is watched until it ends, and reaped then. Closing it while it runs kills it.
 #include "kernel/convert.h"
 #include "kernel/descriptor.h"
 #include "kernel/pin.h"
-#include "kernel/process.h"
 #include "kernel/result.h"
 #include "types/signal.h"
 

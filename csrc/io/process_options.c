@@ -1,9 +1,6 @@
 /* How to start a program, as Lua says it. What is read is copied to where no
  * script can change it, and stands on the stack until the program is started. */
 
-#include <errno.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

@@ -13,13 +13,10 @@ that over. What a peer sends is read even when nobody asks for it, up to 256 KiB
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "kernel/address.h"
-#include "kernel/bytes.h"
 #include "kernel/convert.h"
 #include "kernel/descriptor.h"
-#include "kernel/process.h"
 #include "kernel/result.h"
 #include "types/socket.h"
 #include "types/socket_option.h"

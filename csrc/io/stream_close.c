@@ -10,7 +10,6 @@
 #include "io/stream.h"
 #include "kernel/bytes.h"
 #include "kernel/descriptor.h"
-#include "kernel/process.h"
 
 /* Who waits is told that it was closed. */
 static void wakeall(lev_stream *self) {

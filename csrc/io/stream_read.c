@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "io/stream.h"
-#include "kernel/bytes.h"
 #include "kernel/convert.h"
 #include "kernel/result.h"
 

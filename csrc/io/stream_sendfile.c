@@ -18,7 +18,6 @@
 #include "io/stream.h"
 #include "kernel/convert.h"
 #include "kernel/descriptor.h"
-#include "kernel/process.h"
 #include "kernel/result.h"
 
 enum {

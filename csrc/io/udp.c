@@ -10,9 +10,7 @@ not at all, and nothing tells of one that is lost on its way.
 #include "io/udp.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "kernel/convert.h"
 #include "kernel/descriptor.h"

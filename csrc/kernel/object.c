@@ -11,7 +11,6 @@ block, as a `<close>` variable, and when the collector finds it.
 #include "kernel/base.h"
 #include "kernel/leak.h"
 #include "kernel/pin.h"
-#include "kernel/process.h"
 
 const char *lev_typename(const lev_type *type) {
   const char *dot = strchr(type->name, '.');

@@ -1,6 +1,5 @@
 /* What a word that is being typed may become. */
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

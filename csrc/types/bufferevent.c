@@ -29,7 +29,6 @@ come from the loop, never from within a method.
 #include "kernel/convert.h"
 #include "kernel/descriptor.h"
 #include "kernel/pin.h"
-#include "kernel/process.h"
 #include "kernel/result.h"
 
 lev_bufferevent *lev_bufferevent_self(lua_State *L) {

@@ -6,7 +6,6 @@
 
 #include "kernel/callback.h"
 #include "kernel/descriptor.h"
-#include "kernel/pin.h"
 #include "kernel/result.h"
 #include "types/bufferevent.h"
 

@@ -11,7 +11,6 @@
 #include "kernel/bytes.h"
 #include "kernel/callback.h"
 #include "kernel/descriptor.h"
-#include "kernel/process.h"
 #include "types/bufferevent.h"
 
 bool lev_bufferevent_shut(const lev_bufferevent *self) {

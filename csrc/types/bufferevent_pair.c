@@ -9,7 +9,6 @@
 
 #include "kernel/bytes.h"
 #include "kernel/deadline.h"
-#include "kernel/pin.h"
 #include "types/bufferevent.h"
 
 static struct bufferevent *newend(lua_State *L, const lev_base *base) {

@@ -4,14 +4,12 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "kernel/address.h"
 #include "kernel/bytes.h"
 #include "kernel/convert.h"
 #include "kernel/descriptor.h"
 #include "kernel/pin.h"
-#include "kernel/process.h"
 #include "kernel/result.h"
 #include "types/bufferevent.h"
 #include "types/socket.h"

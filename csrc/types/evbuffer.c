@@ -9,7 +9,6 @@ buffers too: from one it only can be taken, to the other only be added.
 
 #include "kernel/base.h"
 #include "kernel/bytes.h"
-#include "kernel/process.h"
 
 lev_evbuffer *lev_evbuffer_check(lua_State *L, int arg) {
   lev_evbuffer *self = lev_check(L, arg, &lev_evbuffer_type);

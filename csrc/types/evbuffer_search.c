@@ -1,9 +1,6 @@
 /* Looking for bytes and lines in an evbuffer. */
 
-#include <string.h>
-
 #include "kernel/bytes.h"
-#include "kernel/convert.h"
 #include "types/evbuffer.h"
 
 /* A position from 1 on, from the end if negative, as Lua counts; 0 for one

@@ -21,7 +21,6 @@ again ten times a second, reporting it once a second at most.
 #include "kernel/convert.h"
 #include "kernel/descriptor.h"
 #include "kernel/pin.h"
-#include "kernel/process.h"
 #include "kernel/result.h"
 #include "types/socket.h"
 

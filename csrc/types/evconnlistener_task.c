@@ -2,11 +2,8 @@
  * meanwhile waits in the system. */
 
 #include <errno.h>
-#include <unistd.h>
 
 #include "kernel/convert.h"
-#include "kernel/pin.h"
-#include "kernel/process.h"
 #include "kernel/result.h"
 #include "kernel/task.h"
 #include "types/evconnlistener.h"

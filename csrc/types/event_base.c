@@ -9,7 +9,6 @@ methods and belongs to it.
 #include <string.h>
 #include <sys/select.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "kernel/callback.h"
 #include "kernel/descriptor.h"

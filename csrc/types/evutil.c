@@ -7,9 +7,7 @@ Small things that belong to no object: addresses, random bytes, the clock.
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <math.h>
 #include <netinet/in.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>

@@ -9,7 +9,6 @@ A socket nobody takes is closed with its object.
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <event2/util.h>
 
