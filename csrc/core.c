@@ -55,7 +55,7 @@ Returns the methods that libevent was built with, best first. Wraps
 static int l_event_get_supported_methods(lua_State *L) {
   const char **methods = event_get_supported_methods();
   if (methods == NULL)
-    return luaL_error(L, "not enough memory");
+    return lev_nomemory(L);
   lua_newtable(L);
   for (int i = 0; methods[i] != NULL; i++) {
     lua_pushstring(L, methods[i]);

@@ -9,7 +9,6 @@ coroutine, hands the signal on to the next.
 @classmod libevent.condition
 */
 
-#include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -97,9 +96,9 @@ static int waitk(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   switch (lev_task_woken(L, task->head.base)) {
   case LEV_TIMEDOUT:
-    return lev_because(L, "timed out", ETIMEDOUT);
+    return lev_timedout(L);
   case LEV_CLOSED:
-    return lev_because(L, "closed", ECANCELED);
+    return lev_closed(L);
   default:
     if (task->wait.at != NULL)
       unserve(self, task);

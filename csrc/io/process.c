@@ -222,9 +222,9 @@ static int waitk(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   switch (lev_task_woken(L, self->head.base)) {
   case LEV_TIMEDOUT:
-    return lev_because(L, "timed out", ETIMEDOUT);
+    return lev_timedout(L);
   case LEV_CLOSED:
-    return lev_because(L, "closed", ECANCELED);
+    return lev_closed(L);
   default:
     return pushstatus(L, self->status);
   }

@@ -1,7 +1,5 @@
 /* What the running task calls: who it is, sleep, deadlines, and errors. */
 
-#include <errno.h>
-
 #include "io/task.h"
 #include "kernel/convert.h"
 #include "kernel/result.h"
@@ -84,7 +82,7 @@ static int timeoutk(lua_State *L, int status, lua_KContext ctx) {
   if (ok)
     return lua_gettop(L) - LEV_WAS;
   if (ours)
-    return lev_because(L, "timed out", ETIMEDOUT);
+    return lev_timedout(L);
   task->rethrown = true;
   return lua_error(L);
 }

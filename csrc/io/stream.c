@@ -26,7 +26,7 @@ static void openarea(lua_State *L, lev_base *base) {
   if (base->area.bytes == NULL)
     base->area.bytes = malloc(LEV_AREA);
   if (base->area.bytes == NULL)
-    luaL_error(L, "not enough memory");
+    lev_nomemory(L);
 }
 
 /***

@@ -27,9 +27,9 @@ static int nothing(lua_State *L, lev_stream *self, int code) {
   case ETIMEDOUT:
     if (self->end_code == ETIMEDOUT) /* by the system, not by us */
       break;
-    return lev_because(L, "timed out", code);
+    return lev_timedout(L);
   case ECANCELED:
-    return lev_because(L, "closed", code);
+    return lev_closed(L);
   case ENODATA:
     return lev_because(L, "read: the input ended early", code);
   default:
@@ -291,7 +291,7 @@ int l_stream_unread(lua_State *L) {
   if (self->input == NULL)
     self->input = evbuffer_new();
   if (self->input == NULL || evbuffer_prepend(self->input, bytes, length) != 0)
-    return luaL_error(L, "not enough memory");
+    return lev_nomemory(L);
   if (self->called && self->enabled)
     lev_stream_later(self);
   lev_stream_update(L, self, 1);

@@ -68,7 +68,7 @@ static void begin(lev_stream *source, lev_stream *sink) {
 static int conclude(lua_State *L, const lev_stream *source) {
   if (source->moved_code != 0) {
     if (source->moved_code == ECANCELED)
-      lev_because(L, "closed", ECANCELED);
+      lev_closed(L);
     else
       lev_failure(L, "relay", source->moved_code);
     lua_pushinteger(L, (lua_Integer)source->moved);
@@ -82,7 +82,7 @@ static int relayk(lua_State *L, int status, lua_KContext ctx) {
   const lev_stream *source = (const lev_stream *)ctx;
   (void)status;
   if (lev_task_woken(L, source->head.base) == LEV_TIMEDOUT) {
-    lev_because(L, "timed out", ETIMEDOUT);
+    lev_timedout(L);
     lua_pushinteger(L, (lua_Integer)source->moved);
     return 4;
   }

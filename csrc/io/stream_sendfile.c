@@ -288,7 +288,7 @@ static int conclude(lua_State *L, const lev_sendfile *file) {
     return 1;
   }
   if (code == ECANCELED)
-    lev_because(L, "closed", code);
+    lev_closed(L);
   else
     lev_failure(L, "sendfile", code);
   lua_pushinteger(L, file->sent);
@@ -317,7 +317,7 @@ static int overdue(lua_State *L, lev_stream *self, lev_sendfile *file) {
   if (rest != 0 || self->file != file)
     return await(L, self, file, task);
   giveup(self);
-  lev_because(L, "timed out", ETIMEDOUT);
+  lev_timedout(L);
   lua_pushinteger(L, file->sent);
   return 4;
 }

@@ -162,7 +162,7 @@ static void hand(lua_State *L, lev_stream *self) {
 static void handbuffers(lua_State *L, lev_stream *self) {
   struct evbuffer *buffer = lev_stream_output(self);
   if (buffer == NULL)
-    luaL_error(L, "not enough memory");
+    lev_nomemory(L);
   lev_addbytes(L, &self->head, buffer, 2);
   lev_evbuffer_argschanged(L, 2);
   if (self->head.open)
@@ -192,9 +192,9 @@ static int writek(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   lev_outcome outcome = lev_task_woken(L, self->head.base);
   if (outcome == LEV_TIMEDOUT)
-    return lev_because(L, "timed out", ETIMEDOUT);
+    return lev_timedout(L);
   if (outcome == LEV_CLOSED || !self->head.open)
-    return lev_because(L, "closed", ECANCELED);
+    return lev_closed(L);
   if (self->broken)
     return failed(L, self);
   lua_pushinteger(L, (lua_Integer)lev_stream_unsent(self));
@@ -257,7 +257,7 @@ int l_stream_write(lua_State *L) {
     handbuffers(L, self);
   lev_stream_settle(L, self);
   if (!self->head.open)
-    return lev_because(L, "closed", ECANCELED);
+    return lev_closed(L);
   if (self->broken)
     return failed(L, self);
   size_t unsent = lev_stream_unsent(self);

@@ -73,7 +73,7 @@ static int pushending(lua_State *L, lev_task *task) {
   case LEV_WASCANCELED:
     return lev_because(L, "canceled", ECANCELED);
   case LEV_WASTIMEDOUT:
-    return lev_because(L, "timed out", ETIMEDOUT);
+    return lev_timedout(L);
   default:
     n = task->results;
     luaL_checkstack(L, n, "too many results");
@@ -89,7 +89,7 @@ static int waitk(lua_State *L, int status, lua_KContext ctx) {
   lev_task *task = (lev_task *)ctx;
   (void)status;
   if (lev_task_woken(L, task->head.base) == LEV_TIMEDOUT)
-    return lev_because(L, "timed out", ETIMEDOUT);
+    return lev_timedout(L);
   return pushending(L, task);
 }
 

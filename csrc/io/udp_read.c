@@ -197,7 +197,7 @@ static int await(lua_State *L, lev_udp *self, bool list, double timeout) {
     return lev_task_busy(L, self->reader, "input");
   lev_task_prepare(L, task, &receiving[list], timeout);
   if (!self->head.open)
-    return lev_because(L, "closed", ECANCELED);
+    return lev_closed(L);
   if (!lev_udp_watch(self))
     return lev_failure(L, names[list], errno);
   return lev_task_yield(L, task, &receiving[list], &self->reader, &self->head);
@@ -236,9 +236,9 @@ static int go_on(lua_State *L, bool list) {
   lev_base *base = self->head.base;
   lev_outcome outcome = lev_task_woken(L, base);
   if (outcome == LEV_TIMEDOUT)
-    return lev_because(L, "timed out", ETIMEDOUT);
+    return lev_timedout(L);
   if (outcome == LEV_CLOSED || !self->head.open)
-    return lev_because(L, "closed", ECANCELED);
+    return lev_closed(L);
   double due = base->state->running->due;
   self->burst = 0;
   return receive(L, self, list, due > 0 ? fmax(due - lev_now(), 0) : -1);

@@ -88,7 +88,7 @@ static int await(lua_State *L, lev_udp *self, form f, double timeout) {
     return lev_task_busy(L, self->writer, "output");
   lev_task_prepare(L, task, &sending[f], timeout);
   if (!self->head.open)
-    return lev_because(L, "closed", ECANCELED);
+    return lev_closed(L);
   errno = ENOMEM;
   if (event_add(&self->output, NULL) != 0)
     return lev_failure(L, names[f], errno);
@@ -99,9 +99,9 @@ static int await(lua_State *L, lev_udp *self, form f, double timeout) {
 static int woken(lua_State *L, const lev_udp *self) {
   lev_outcome outcome = lev_task_woken(L, self->head.base);
   if (outcome == LEV_TIMEDOUT)
-    return lev_because(L, "timed out", ETIMEDOUT);
+    return lev_timedout(L);
   if (outcome == LEV_CLOSED || !self->head.open)
-    return lev_because(L, "closed", ECANCELED);
+    return lev_closed(L);
   return 0;
 }
 

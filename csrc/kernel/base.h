@@ -147,13 +147,14 @@ static inline bool lev_isidle(const lev_base *base) {
          base->ready.next == base->ready.last;
 }
 
+static const struct timeval lev_at_once = { 0, 0 };
+
 /* Wakes the loop for one more turn; false for lack of memory. Where that is due
  * already it stays so: to add the event again would put it off, turn by turn.
  * [-0, +0, -] */
 static inline bool lev_kick(lev_base *base) {
-  static const struct timeval at_once = { 0, 0 };
   return base->kick.ev_evcallback.evcb_flags & EVLIST_ACTIVE ||
-         event_add(&base->kick, &at_once) == 0;
+         event_add(&base->kick, &lev_at_once) == 0;
 }
 
 /* Notes that something waits for the outermost callback to return; in the loop

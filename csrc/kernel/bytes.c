@@ -4,6 +4,7 @@
 
 #include <lauxlib.h>
 
+#include "kernel/result.h"
 #include "kernel/state.h"
 
 enum { LEV_VECTORS = 16 };
@@ -61,8 +62,7 @@ static int callhold(lua_State *L) {
 static struct lev_reference *tryhold(lua_State *L, int index) {
   struct lev_reference *held = NULL;
   index = lua_absindex(L, index);
-  int collecting = lua_gc(L, LUA_GCISRUNNING);
-  lua_gc(L, LUA_GCSTOP);
+  bool ran = lev_gc_stop(L);
   if (lua_checkstack(L, LUA_MINSTACK)) {
     lua_pushcfunction(L, callhold);
     lua_pushvalue(L, index);
@@ -70,8 +70,7 @@ static struct lev_reference *tryhold(lua_State *L, int index) {
     if (lua_pcall(L, 2, 0, 0) != LUA_OK)
       lua_pop(L, 1);
   }
-  if (collecting == 1)
-    lua_gc(L, LUA_GCRESTART);
+  lev_gc_restart(L, ran);
   return held;
 }
 
@@ -96,7 +95,7 @@ void lev_bytes_add(lua_State *L, const lev_object *owner,
   lev_stillopen(L, owner);
   if (held != NULL ? !refer(buffer, data, length, held)
                    : evbuffer_add(buffer, data, length) != 0)
-    luaL_error(L, "not enough memory");
+    lev_nomemory(L);
 }
 
 int lev_bytes_parts(lua_State *L, int first, int last, struct iovec *parts) {

@@ -27,13 +27,11 @@ uint32_t lev_ready_count(const lev_base *base) {
   return base->ready.waiting + base->ready.last - base->ready.next;
 }
 
-static const struct timeval at_once = { 0, 0 };
-
 /* Ends the turn before the next one calls back. libevent itself ends it only
  * when no event is active any more, which may never come to be. */
 static bool endturn(lev_base *base) {
   return event_pending(&base->stop, EV_TIMEOUT, NULL) ||
-         event_add(&base->stop, &at_once) == 0;
+         event_add(&base->stop, &lev_at_once) == 0;
 }
 
 /* Makes what waits the next batch. The base is at 'index'. [-0, +0, -] */

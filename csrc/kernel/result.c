@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <lauxlib.h>
+
 /* The C library's text, without a locale and without static memory. */
 static const char *reason(int code, char *text, size_t size) {
 #ifdef __GLIBC__
@@ -34,6 +36,18 @@ int lev_because(lua_State *L, const char *text, int code) {
   lua_pushstring(L, text);
   lua_pushinteger(L, code);
   return 3;
+}
+
+int lev_timedout(lua_State *L) {
+  return lev_because(L, "timed out", ETIMEDOUT);
+}
+
+int lev_closed(lua_State *L) {
+  return lev_because(L, "closed", ECANCELED);
+}
+
+int lev_nomemory(lua_State *L) {
+  return luaL_error(L, "not enough memory");
 }
 
 int lev_result(lua_State *L, int ok, const char *what) {

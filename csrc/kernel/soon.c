@@ -23,8 +23,7 @@ static void take(lev_base *base, lev_soon *self) {
 
 /* What is added while others are being called waits for the next turn. */
 static void wake(lev_base *base) {
-  static const struct timeval at_once = { 0, 0 };
-  if (!base->soon.running || event_add(&base->soon.event, &at_once) != 0)
+  if (!base->soon.running || event_add(&base->soon.event, &lev_at_once) != 0)
     event_active(&base->soon.event, EV_TIMEOUT, 1);
 }
 

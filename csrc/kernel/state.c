@@ -3,6 +3,7 @@
 #include "kernel/deadline.h"
 #include "kernel/leak.h"
 #include "kernel/process.h"
+#include "kernel/result.h"
 #include "kernel/traceback.h"
 
 static const char state_key = 0;
@@ -173,11 +174,9 @@ void lev_pushorigins(lua_State *L) {
 }
 
 int lev_uncollected(lua_State *L) {
-  int collecting = lua_gc(L, LUA_GCISRUNNING);
-  lua_gc(L, LUA_GCSTOP);
+  bool ran = lev_gc_stop(L);
   int status = lua_pcall(L, lua_gettop(L) - 1, 1, 0);
-  if (collecting == 1)
-    lua_gc(L, LUA_GCRESTART);
+  lev_gc_restart(L, ran);
   return status == LUA_OK ? 1 : lua_error(L);
 }
 
@@ -195,6 +194,6 @@ void *lev_tryrealloc(lua_State *L, void *block, size_t old, size_t size) {
 void *lev_realloc(lua_State *L, void *block, size_t old, size_t size) {
   void *moved = lev_tryrealloc(L, block, old, size);
   if (moved == NULL && size > 0)
-    luaL_error(L, "not enough memory");
+    lev_nomemory(L);
   return moved;
 }

@@ -23,7 +23,6 @@ typedef struct lev_state {
   uint32_t last_id;  /* given to a base; never used again */
   bool tracking;     /* objects remember where they were made */
   uint32_t leaks;    /* how many of them the collector has closed */
-  bool logging;      /* this state takes libevent's log lines */
   uint64_t *owned;   /* the set of descriptors that objects own: see */
   size_t words;      /* descriptor.h */
 } lev_state;
@@ -62,6 +61,19 @@ bool lev_pushorigin(lua_State *L, int index);
 
 /* Pushes a table of what lev_track has kept, by address. [-0, +1, m] */
 void lev_pushorigins(lua_State *L);
+
+/* Stops the collector, so that no finalizer runs; whether it ran before. And
+ * lets it run again, if it did. [-0, +0, -] */
+static inline bool lev_gc_stop(lua_State *L) {
+  bool ran = lua_gc(L, LUA_GCISRUNNING) == 1;
+  lua_gc(L, LUA_GCSTOP);
+  return ran;
+}
+
+static inline void lev_gc_restart(lua_State *L, bool ran) {
+  if (ran)
+    lua_gc(L, LUA_GCRESTART);
+}
 
 /* Calls a function at 1 with what stands above it while the collector is
  * stopped; `return lev_uncollected(L)`, with its one result. [-n, +1, v] */

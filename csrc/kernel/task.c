@@ -94,11 +94,9 @@ static void conclude(const lev_frame *f, lev_task *task) {
 }
 
 void lev_task_traceback(lua_State *L, const lev_task *task) {
-  int collecting = lua_gc(L, LUA_GCISRUNNING);
-  lua_gc(L, LUA_GCSTOP); /* a finalizer could close the coroutine */
+  bool ran = lev_gc_stop(L); /* a finalizer could close the coroutine */
   luaL_traceback(L, task->co, NULL, 0);
-  if (collecting == 1)
-    lua_gc(L, LUA_GCRESTART);
+  lev_gc_restart(L, ran);
 }
 
 /* Notes where a coroutine is that has yielded where it must not. */

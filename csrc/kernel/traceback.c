@@ -253,8 +253,7 @@ static void tell(lua_State *L, lua_Debug *ar) {
   if (atomic_load(&traced.state) != lev_getstate(L) ||
       !atomic_exchange(&lev_traceback_due, false))
     return;
-  int collecting = lua_gc(L, LUA_GCISRUNNING);
-  lua_gc(L, LUA_GCSTOP); /* a finalizer could close what is told of */
+  bool ran = lev_gc_stop(L); /* a finalizer could close what is told of */
   lua_pushcfunction(L, l_text);
   if (lua_pcall(L, 0, 1, 0) == LUA_OK) {
     size_t length;
@@ -266,8 +265,7 @@ static void tell(lua_State *L, lua_Debug *ar) {
     tellraw(&chain, "Lua code runs");
   }
   lua_pop(L, 1);
-  if (collecting == 1)
-    lua_gc(L, LUA_GCRESTART);
+  lev_gc_restart(L, ran);
   act(atomic_load(&traced.number));
 }
 

@@ -61,7 +61,7 @@ static void writestrings(lua_State *L, lev_bufferevent *self, int first,
   if (lev_bytes_queue(L, bufferevent_get_output(self->ptr), first, last, n))
     return;
   self->broken = true; /* bytes are missing: nothing more may follow */
-  luaL_error(L, "not enough memory");
+  lev_nomemory(L);
 }
 
 /* Writes what another buffer holds at once as far as the socket takes it, and
@@ -197,7 +197,7 @@ static void outputchanged(lua_State *L, lev_object *owner, int index) {
     lev_count_written(self, lev_unsent(self));
   if (owner->open && !lev_ispair(self) && lev_unsent(self) > 0 &&
       !lev_bufferevent_arm(self))
-    luaL_error(L, "not enough memory");
+    lev_nomemory(L);
   inputchanged(L, owner, index);
 }
 

@@ -9,12 +9,13 @@
 
 #include "kernel/bytes.h"
 #include "kernel/deadline.h"
+#include "kernel/result.h"
 #include "types/bufferevent.h"
 
 static struct bufferevent *newend(lua_State *L, const lev_base *base) {
   struct bufferevent *ptr = bufferevent_socket_new(base->ptr, -1, 0);
   if (ptr == NULL)
-    luaL_error(L, "not enough memory");
+    lev_nomemory(L);
   return ptr;
 }
 

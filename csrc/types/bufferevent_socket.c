@@ -42,7 +42,7 @@ int l_bufferevent_socket_new(lua_State *L) {
   struct bufferevent *ptr =
       bufferevent_socket_new(base->ptr, socket != NULL ? socket->fd : -1, 0);
   if (ptr == NULL)
-    return luaL_error(L, "not enough memory");
+    return lev_nomemory(L);
   self->linger = linger;
   self->head.accepted = socket != NULL && socket->head.accepted;
   lev_bufferevent_open(self, ptr,

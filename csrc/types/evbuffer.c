@@ -9,6 +9,7 @@ buffers too: from one it only can be taken, to the other only be added.
 
 #include "kernel/base.h"
 #include "kernel/bytes.h"
+#include "kernel/result.h"
 
 lev_evbuffer *lev_evbuffer_check(lua_State *L, int arg) {
   lev_evbuffer *self = lev_check(L, arg, &lev_evbuffer_type);
@@ -48,10 +49,6 @@ bool lev_checkcount(lua_State *L, int arg, size_t all, size_t *n) {
     return true;
   lua_pushnil(L);
   return false;
-}
-
-static void nomemory(lua_State *L) {
-  luaL_error(L, "not enough memory");
 }
 
 /* Tells the buffers among the arguments of the change; returns the first. */
@@ -126,7 +123,7 @@ static int l_evbuffer_add_buffer_reference(lua_State *L) {
   lev_evbuffer *source = lev_checksource(L, 2);
   luaL_argcheck(L, source != self, 2, "a buffer cannot be added to itself");
   if (!lev_bytes_copy(self->ptr, source->ptr, evbuffer_get_length(source->ptr)))
-    nomemory(L);
+    lev_nomemory(L);
   return changed(L);
 }
 
@@ -202,7 +199,7 @@ int l_evbuffer_remove_buffer(lua_State *L) {
     evbuffer_add_buffer(target->ptr, self->ptr);
   } else {
     if (!lev_bytes_copy(target->ptr, self->ptr, n))
-      nomemory(L);
+      lev_nomemory(L);
     evbuffer_drain(self->ptr, n);
   }
   lua_settop(L, 2);
@@ -247,7 +244,7 @@ static int l_evbuffer_expand(lua_State *L) {
   luaL_argcheck(L, n >= 0 && n <= (lua_Integer)1 << 40, 2,
                 "a number of bytes expected");
   if (evbuffer_expand(self->ptr, (size_t)n) != 0)
-    nomemory(L);
+    lev_nomemory(L);
   lua_settop(L, 1);
   return 1;
 }

@@ -1,6 +1,7 @@
 /* Arguments on their way into an evbuffer. */
 
 #include "kernel/bytes.h"
+#include "kernel/result.h"
 #include "types/evbuffer.h"
 
 /* Makes the list of strings and numbers at 'arg' one string. [-0, +0, v] */
@@ -39,7 +40,7 @@ lev_evbuffer *lev_evbuffer_new(lua_State *L) {
   lev_evbuffer *self = lev_new(L, 0, &lev_evbuffer_type);
   self->ptr = evbuffer_new();
   if (self->ptr == NULL)
-    luaL_error(L, "not enough memory");
+    lev_nomemory(L);
   lev_open(&self->head);
   return self;
 }

@@ -6,6 +6,7 @@
  * in the same turn of the loop. */
 
 #include "kernel/callback.h"
+#include "kernel/result.h"
 #include "types/evbuffer.h"
 
 enum {
@@ -149,7 +150,7 @@ void lev_evbuffer_tell(lev_evbuffer *self) {
 static void begin(lua_State *L, lev_evbuffer *self) {
   self->entry = evbuffer_add_cb(self->ptr, on_change, self);
   if (self->entry == NULL)
-    luaL_error(L, "not enough memory");
+    lev_nomemory(L);
   self->added = self->deleted = 0;
 }
 

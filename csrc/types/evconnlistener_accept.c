@@ -47,7 +47,7 @@ static int callaccept(lua_State *L) {
   int fd = a->fd;
   a->fd = -1;
   if (!lev_socket_open(L, socket, fd))
-    return luaL_error(L, "not enough memory");
+    return lev_nomemory(L);
   socket->head.accepted = !listener->background;
   a->socket = socket;
   lev_setat(L, lev_getstate(L), LEV_AT_ACCEPTED, 4);

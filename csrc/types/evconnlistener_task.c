@@ -77,7 +77,7 @@ static int accept1(lua_State *L, lev_evconnlistener *self) {
       self->direct++;
       lev_socket *socket = lua_touserdata(L, LEV_SOCKET);
       if (!lev_socket_open(L, socket, fd))
-        return luaL_error(L, "not enough memory");
+        return lev_nomemory(L);
       socket->head.accepted = !self->head.background;
       lev_pushaddress(L, &peer);
       return 2;
@@ -88,7 +88,7 @@ static int accept1(lua_State *L, lev_evconnlistener *self) {
         self->head.open)
       return await(L, self, true);
   }
-  return lev_because(L, "closed", ECANCELED);
+  return lev_closed(L);
 }
 
 static int acceptk(lua_State *L, int status, lua_KContext ctx) {
@@ -97,9 +97,9 @@ static int acceptk(lua_State *L, int status, lua_KContext ctx) {
   lev_outcome outcome = lev_task_woken(L, self->head.base);
   double until = lua_tonumber(L, LEV_UNTIL);
   if (outcome == LEV_CLOSED || !self->head.open)
-    return lev_because(L, "closed", ECANCELED);
+    return lev_closed(L);
   if (outcome == LEV_TIMEDOUT && until >= 0 && lev_now() >= until)
-    return lev_because(L, "timed out", ETIMEDOUT);
+    return lev_timedout(L);
   return accept1(L, self);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernel/convert.h"
+#include "kernel/result.h"
 #include "types/event_base.h"
 
 enum {
@@ -54,7 +55,7 @@ static bool getlist(lua_State *L, int arg, const char *option) {
 static bool ismethod(lua_State *L, const char *name) {
   const char **methods = event_get_supported_methods();
   if (methods == NULL)
-    return luaL_error(L, "not enough memory") != 0;
+    return lev_nomemory(L) != 0;
   for (int i = 0; methods[i] != NULL; i++) {
     if (strcmp(methods[i], name) == 0)
       return true;

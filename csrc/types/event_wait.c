@@ -21,9 +21,9 @@ static int waitk(lua_State *L, int status, lua_KContext ctx) {
   (void)status;
   lev_outcome outcome = lev_task_woken(L, self->head.base);
   if (outcome == LEV_TIMEDOUT)
-    return lev_because(L, "timed out", ETIMEDOUT);
+    return lev_timedout(L);
   if (outcome == LEV_CLOSED)
-    return lev_because(L, "closed", ECANCELED);
+    return lev_closed(L);
   int what = self->happened;
   int set =
       (what & (EV_TIMEOUT | EV_READ | EV_WRITE)) | (what & EV_CLOSED ? 8 : 0);

@@ -87,7 +87,7 @@ static int l_evutil_socketpair(lua_State *L) {
   bool opened = lev_socket_open(L, one, fds[0]);
   opened = lev_socket_open(L, other, fds[1]) && opened;
   if (!opened)
-    return luaL_error(L, "not enough memory");
+    return lev_nomemory(L);
   if (lev_fd_prepare(one->fd) && lev_fd_prepare(other->fd) &&
       (!blocking || makeblocking(other->fd)))
     return 2;

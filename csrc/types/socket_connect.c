@@ -57,7 +57,7 @@ int l_socket_connect(lua_State *L) {
     return lev_failure(L, what, errno);
   }
   if (!lev_socket_open(L, self, fd))
-    return luaL_error(L, "not enough memory");
+    return lev_nomemory(L);
   lua_pushboolean(L, connected);
   return 2;
 }
