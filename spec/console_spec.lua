@@ -413,7 +413,7 @@ describe("a console", function()
       [{ name = "a/b" }] = "option 'name': letters, digits, _ and %- expected",
       [{ name = "" }] = "option 'name': letters",
       [{ name = 7 }] = "option 'name': string expected",
-      [{ path = "a", limit = 0 }] = "option 'limit': positive integer",
+      [{ path = "a", limit = 0 }] = "option 'limit': integer from 1 on",
       [{ path = "a", patience = -1 }] = "option 'patience': seconds",
       [{ path = "a", x = 1 }] = "unknown option 'x'",
       [7] = "table expected, got number",

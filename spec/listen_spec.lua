@@ -75,7 +75,7 @@ describe("listen", function()
       { "localhost:80", nil, "#1 to 'listen' %('localhost:80': names are not" },
       { "127.0.0.1:0", 1, "#2 to 'listen' %(table expected, got number%)" },
       { "127.0.0.1:0", { disabled = true }, "unknown option 'disabled'" },
-      { "127.0.0.1:0", { backlog = 0 }, "option 'backlog': positive integer" },
+      { "127.0.0.1:0", { backlog = 0 }, "option 'backlog': integer from 1 on" },
       { "127.0.0.1:0", { mode = 1 }, "option 'mode': string expected" },
       { "127.0.0.1:0", { reuseport = 1 }, "option 'reuseport': boolean" },
     } do

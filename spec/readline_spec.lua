@@ -104,7 +104,7 @@ each("readline", function()
     for _, max in ipairs { 0, -1, 1000001 } do
       assert.error_matches(function()
         readline.history("/dev/null", max)
-      end, "1 to 1000000 expected")
+      end, "integer from 1 to 1000000 expected")
     end
   end)
 

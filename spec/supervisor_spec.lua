@@ -165,7 +165,7 @@ describe("supervisor", function()
     for message, given in pairs {
       ["a program and its arguments expected"] = {},
       ["unknown option 'x'"] = { "true", x = 1 },
-      ["option 'workers': positive integer"] = { "true", workers = 0 },
+      ["option 'workers': integer from 1 on"] = { "true", workers = 0 },
       ["option 'workers': at most 1000"] = { "true", workers = 1001 },
       ["option 'listen': addresses expected"] = { "true", listen = { 1 } },
       ["option 'listen': 'x': "] = { "true", listen = "x" },
@@ -183,7 +183,8 @@ describe("supervisor", function()
     for _, n in ipairs { 0, 1001, 1.5, "x" } do
       assert.has_error(function()
         supervisor:scale(n)
-      end, ("bad argument #1 to 'scale' (1 to 1000 expected, got %s)"):format(
+      end, ("bad argument #1 to 'scale' (integer from 1 to 1000 expected, "
+        .. "got %s)"):format(
         tostring(n)))
     end
   end))

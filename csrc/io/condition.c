@@ -144,8 +144,9 @@ the next that waits then.
 */
 static int l_condition_signal(lua_State *L) {
   lev_condition *self = lev_self(L, &lev_condition_type);
-  lua_Integer n = luaL_optinteger(L, 2, 1), woken = 0;
-  luaL_argcheck(L, n >= 0, 2, "must not be negative");
+  lua_Integer n = 1, woken = 0;
+  if (!lua_isnoneornil(L, 2))
+    n = lev_checkrange(L, 2, 0, LUA_MAXINTEGER);
   for (; woken < n && self->waiters.first != NULL; woken++)
     serve(self);
   lua_pushinteger(L, woken);

@@ -109,10 +109,7 @@ static lev_stream *checkfree(lua_State *L) {
 }
 
 static uint32_t checksize(lua_State *L, int arg) {
-  lua_Integer n = luaL_checkinteger(L, arg);
-  luaL_argcheck(L, n >= 0 && n <= INT32_MAX, arg,
-                "bytes from 0 to 2147483647 expected");
-  return (uint32_t)n;
+  return (uint32_t)lev_checkint(L, arg, 0, INT32_MAX);
 }
 
 static uint32_t optsize(lua_State *L, int arg, uint32_t absent) {
@@ -175,8 +172,7 @@ Reads what there is, but no more than so much; waits where there is nothing.
 */
 int l_stream_readsome(lua_State *L) {
   lev_stream *self = checkfree(L);
-  uint32_t n = checksize(L, 2);
-  luaL_argcheck(L, n > 0, 2, "at least 1 byte expected");
+  uint32_t n = (uint32_t)lev_checkint(L, 2, 1, INT32_MAX);
   double timeout = opttimeout(L, 3, self);
   lev_request request = { .form = LEV_SOME, .n = n };
   lua_settop(L, 1);

@@ -170,10 +170,8 @@ const lev_type lev_sendfile_type = {
 
 /* The file of the io library at 2, or NULL for a path. */
 static FILE *checksource(lua_State *L) {
-  size_t length;
   if (lua_type(L, 2) == LUA_TSTRING) {
-    const char *path = lua_tolstring(L, 2, &length);
-    luaL_argcheck(L, strlen(path) == length, 2, "path without zeros expected");
+    lev_checktext(L, 2);
     return NULL;
   }
   const luaL_Stream *source = luaL_testudata(L, 2, LUA_FILEHANDLE);
@@ -187,11 +185,7 @@ static FILE *checksource(lua_State *L) {
 
 static lua_Integer optbytes(lua_State *L, int arg, lua_Integer absent) {
   static const lua_Integer most = (lua_Integer)1 << 53;
-  if (lua_isnoneornil(L, arg))
-    return absent;
-  lua_Integer n = luaL_checkinteger(L, arg);
-  luaL_argcheck(L, n >= 0 && n < most, arg, "bytes from 0 to 2^53 expected");
-  return n;
+  return lua_isnoneornil(L, arg) ? absent : lev_checkrange(L, arg, 0, most);
 }
 
 /* A descriptor of our own; -1 with errno. */

@@ -175,8 +175,9 @@ does not count.
 */
 static int l_task_limit(lua_State *L) {
   const lev_task *task = lev_self(L, &lev_task_type);
-  lua_Integer limit = luaL_optinteger(L, 2, 0);
-  luaL_argcheck(L, limit > 0 || lua_isnoneornil(L, 2), 2, "must be positive");
+  lua_Integer limit = 0;
+  if (!lua_isnoneornil(L, 2))
+    limit = lev_checkrange(L, 2, 1, LUA_MAXINTEGER);
   if (task->state != LEV_DONE && task->co != NULL)
     lev_interrupt_arm(L, task, limit);
   return 0;

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "io/udp.h"
+#include "kernel/convert.h"
 #include "kernel/interface.h"
 #include "kernel/result.h"
 
@@ -33,20 +34,12 @@ int l_udp_connect(lua_State *L) {
   return lev_result(L, connect(self->fd, name, a.length) == 0, "connect");
 }
 
-static const char *checktext(lua_State *L, int arg) {
-  luaL_checktype(L, arg, LUA_TSTRING);
-  const char *text = lua_tostring(L, arg);
-  luaL_argcheck(L, strlen(text) == lua_rawlen(L, arg), arg,
-                "it contains zeros");
-  return text;
-}
-
 /* The address of a group at 2, without a port. */
 static void checkgroup(lua_State *L, struct sockaddr_storage *group) {
   struct sockaddr_in *in = (struct sockaddr_in *)group;
   struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)group;
   memset(group, 0, sizeof *group);
-  const char *text = checktext(L, 2);
+  const char *text = lev_checktext(L, 2);
   if (inet_pton(AF_INET, text, &in->sin_addr) == 1)
     in->sin_family = AF_INET;
   else if (inet_pton(AF_INET6, text, &in6->sin6_addr) == 1)
@@ -62,7 +55,7 @@ static int changegroup(lua_State *L, int option, const char *what) {
   memset(&request, 0, sizeof request);
   checkgroup(L, &request.gr_group);
   if (!lua_isnoneornil(L, 3)) {
-    if (!lev_findinterface(checktext(L, 3), &interface))
+    if (!lev_findinterface(lev_checktext(L, 3), &interface))
       return lev_failure(L, what, errno);
   }
   request.gr_interface = interface.index;

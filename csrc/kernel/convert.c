@@ -21,10 +21,16 @@ static const struct {
 
 enum { LETTERS = sizeof letters / sizeof letters[0] };
 
+static const char noseconds[] = "seconds from 0 to 1e9 expected";
+
+/* Not so of what is no number at all. */
+static bool areseconds(double seconds) {
+  return seconds >= 0 && seconds <= 1e9;
+}
+
 double lev_checkseconds(lua_State *L, int arg) {
   double seconds = luaL_checknumber(L, arg);
-  luaL_argcheck(L, seconds >= 0 && seconds <= 1e9, arg,
-                "seconds from 0 to 1e9 expected");
+  luaL_argcheck(L, areseconds(seconds), arg, noseconds);
   return seconds;
 }
 
@@ -51,11 +57,40 @@ double lev_opttimeout(lua_State *L, int arg) {
   return lua_isnoneornil(L, arg) ? -1 : lev_checkseconds(L, arg);
 }
 
-int lev_checkint(lua_State *L, int arg, int least, int most) {
+/* Pushes what is expected of an integer. */
+static const char *pushrange(lua_State *L, lua_Integer least,
+                             lua_Integer most) {
+  if (most == LUA_MAXINTEGER)
+    return lua_pushfstring(L, "integer from %I on expected",
+                           (LUAI_UACINT)least);
+  return lua_pushfstring(L, "integer from %I to %I expected",
+                         (LUAI_UACINT)least, (LUAI_UACINT)most);
+}
+
+lua_Integer lev_checkrange(lua_State *L, int arg, lua_Integer least,
+                           lua_Integer most) {
   lua_Integer n = luaL_checkinteger(L, arg);
   if (n < least || n > most)
-    luaL_argerror(L, arg, lua_pushfstring(L, "%d to %d expected", least, most));
-  return (int)n;
+    luaL_argerror(L, arg, pushrange(L, least, most));
+  return n;
+}
+
+int lev_checkint(lua_State *L, int arg, int least, int most) {
+  return (int)lev_checkrange(L, arg, least, most);
+}
+
+const char *lev_checktext(lua_State *L, int arg) {
+  luaL_checktype(L, arg, LUA_TSTRING);
+  const char *text = lua_tostring(L, arg);
+  luaL_argcheck(L, strlen(text) == lua_rawlen(L, arg), arg,
+                "string without zeros expected");
+  return text;
+}
+
+int lev_parsemode(const char *text) {
+  char *end = NULL;
+  long mode = *text >= '0' && *text <= '7' ? strtol(text, &end, 8) : -1;
+  return mode >= 0 && mode <= 0777 && *end == '\0' ? (int)mode : -1;
 }
 
 int lev_checkfd(lua_State *L, int arg) {
@@ -176,9 +211,8 @@ void lev_optfunction(lua_State *L, int arg, const char *name) {
 double lev_optseconds(lua_State *L, int arg, const char *name, double absent) {
   int type = lua_getfield(L, arg, name);
   double seconds = type == LUA_TNIL ? absent : lua_tonumber(L, -1);
-  if ((type != LUA_TNIL && type != LUA_TNUMBER) ||
-      !(seconds >= 0 && seconds <= 1e9))
-    lev_optionerror(L, arg, name, "seconds from 0 to 1e9 expected");
+  if (type != LUA_TNIL && (type != LUA_TNUMBER || !areseconds(seconds)))
+    lev_optionerror(L, arg, name, noseconds);
   lua_pop(L, 1);
   return seconds;
 }
@@ -186,15 +220,13 @@ double lev_optseconds(lua_State *L, int arg, const char *name, double absent) {
 lua_Integer lev_optrange(lua_State *L, int arg, const char *name,
                          lua_Integer absent, lua_Integer least,
                          lua_Integer most) {
-  int isint = 1;
+  int type = lua_getfield(L, arg, name);
+  int isint = type == LUA_TNIL;
   lua_Integer value = absent;
-  if (lua_getfield(L, arg, name) != LUA_TNIL)
-    value = lua_type(L, -1) == LUA_TNUMBER ? lua_tointegerx(L, -1, &isint)
-                                           : (isint = 0);
+  if (type == LUA_TNUMBER)
+    value = lua_tointegerx(L, -1, &isint);
   if (!isint || value < least || value > most)
-    lev_optionerror(L, arg, name,
-                    lua_pushfstring(L, "integer from %I to %I expected",
-                                    (LUAI_UACINT)least, (LUAI_UACINT)most));
+    lev_optionerror(L, arg, name, pushrange(L, least, most));
   lua_pop(L, 1);
   return value;
 }

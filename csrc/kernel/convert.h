@@ -23,8 +23,17 @@ double lev_opttimeout(lua_State *L, int arg);
 struct timeval lev_timeval(double seconds);
 double lev_seconds(const struct timeval *tv);
 
-/* An integer within bounds. [-0, +0, v] */
+/* An integer within bounds; LUA_MAXINTEGER is none. [-0, +0, v] */
+lua_Integer lev_checkrange(lua_State *L, int arg, lua_Integer least,
+                           lua_Integer most);
 int lev_checkint(lua_State *L, int arg, int least, int most);
+
+/* A string without zeros, which would cut it where C reads it. [-0, +0, v] */
+const char *lev_checktext(lua_State *L, int arg);
+
+/* Octal digits, as chmod takes them, up to 0777; -1 for any other text.
+ * [-0, +0, -] */
+int lev_parsemode(const char *text);
 
 /* A descriptor, an open file of the io library, or an object that has a
  * descriptor. [-0, +0, v] */

@@ -58,7 +58,8 @@ static int l_history(lua_State *L) {
   const char *file = luaL_checkstring(L, 1);
   lua_Integer max = luaL_checkinteger(L, 2);
   luaL_argcheck(L, *file != '\0', 1, "name of a file expected");
-  luaL_argcheck(L, max > 0 && max <= 1000000, 2, "1 to 1000000 expected");
+  luaL_argcheck(L, max > 0 && max <= 1000000, 2,
+                "integer from 1 to 1000000 expected");
   lev_readline_check(L);
   char *copy = strdup(file);
   if (copy == NULL)

@@ -9,10 +9,8 @@
 
 /* A number of bytes, 0 by default. [-0, +0, v] */
 static size_t optbytes(lua_State *L, int arg) {
-  lua_Integer n = luaL_optinteger(L, arg, 0);
-  luaL_argcheck(L, n >= 0 && n <= (lua_Integer)1 << 48, arg,
-                "a number of bytes expected");
-  return (size_t)n;
+  static const lua_Integer most = (lua_Integer)1 << 48;
+  return lua_isnoneornil(L, arg) ? 0 : (size_t)lev_checkrange(L, arg, 0, most);
 }
 
 /***

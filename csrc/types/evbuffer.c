@@ -9,6 +9,7 @@ buffers too: from one it only can be taken, to the other only be added.
 
 #include "kernel/base.h"
 #include "kernel/bytes.h"
+#include "kernel/convert.h"
 #include "kernel/result.h"
 
 lev_evbuffer *lev_evbuffer_check(lua_State *L, int arg) {
@@ -38,9 +39,8 @@ lev_evbuffer *lev_checktarget(lua_State *L, int arg) {
 size_t lev_optcount(lua_State *L, int arg, size_t all) {
   if (lua_isnoneornil(L, arg))
     return all;
-  lua_Integer n = luaL_checkinteger(L, arg);
-  luaL_argcheck(L, n >= 0, arg, "a number of bytes expected");
-  return (size_t)n < all ? (size_t)n : all;
+  size_t n = (size_t)lev_checkrange(L, arg, 0, LUA_MAXINTEGER);
+  return n < all ? n : all;
 }
 
 bool lev_checkcount(lua_State *L, int arg, size_t all, size_t *n) {
@@ -156,9 +156,9 @@ Does the work of `evbuffer_copyout`.
 static int l_evbuffer_copyout(lua_State *L) {
   lev_evbuffer *self = lev_checksource(L, 1);
   size_t length = evbuffer_get_length(self->ptr);
-  lua_Integer init = luaL_optinteger(L, 3, 1);
-  luaL_argcheck(L, init >= 1, 3, "a position from 1 on expected");
-  size_t from = (size_t)init - 1;
+  size_t from = 0;
+  if (!lua_isnoneornil(L, 3))
+    from = (size_t)lev_checkrange(L, 3, 1, LUA_MAXINTEGER) - 1;
   size_t n;
   if (!lev_checkcount(L, 2, from < length ? length - from : 0, &n))
     return 1;
@@ -240,9 +240,7 @@ Makes room for bytes to come, in one piece of memory. Wraps `evbuffer_expand`.
 */
 static int l_evbuffer_expand(lua_State *L) {
   lev_evbuffer *self = lev_checktarget(L, 1);
-  lua_Integer n = luaL_checkinteger(L, 2);
-  luaL_argcheck(L, n >= 0 && n <= (lua_Integer)1 << 40, 2,
-                "a number of bytes expected");
+  lua_Integer n = lev_checkrange(L, 2, 0, (lua_Integer)1 << 40);
   if (evbuffer_expand(self->ptr, (size_t)n) != 0)
     lev_nomemory(L);
   lua_settop(L, 1);

@@ -33,15 +33,12 @@ static bool start(lua_State *L, lev_evconnlistener *self, int index) {
 
 /* Octal digits, as chmod takes them; -1 if absent. [-0, +0, v] */
 static int optmode(lua_State *L, int arg) {
-  char *end = NULL;
   int type = lua_getfield(L, arg, "mode");
-  const char *text = type == LUA_TSTRING ? lua_tostring(L, -1) : "";
-  long mode = type == LUA_TNIL ? -1 : strtol(text, &end, 8);
-  if (type != LUA_TNIL &&
-      (text[0] < '0' || text[0] > '7' || *end != '\0' || mode > 0777))
+  int mode = type == LUA_TSTRING ? lev_parsemode(lua_tostring(L, -1)) : -1;
+  if (type != LUA_TNIL && mode < 0)
     lev_optionerror(L, arg, "mode", "octal digits expected, such as \"0660\"");
   lua_pop(L, 1);
-  return (int)mode;
+  return mode;
 }
 
 static void checklistening(lua_State *L, int arg, lev_listening *how) {

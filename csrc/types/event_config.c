@@ -124,14 +124,11 @@ static void checkdispatch(lua_State *L, int arg, options *o) {
     lev_optionerror(L, arg, "max_dispatch", "table expected");
   lua_insert(L, arg); /* so that errors name the argument */
   lev_checkoptions(L, arg, dispatch_names);
-  if (lua_getfield(L, arg, "interval") != LUA_TNIL) {
-    lua_Number s = lua_tonumber(L, -1);
-    if (lua_type(L, -1) != LUA_TNUMBER || !(s >= 0 && s <= 1e9))
-      lev_optionerror(L, arg, "interval", "seconds from 0 to 1e9 expected");
-    o->interval = lev_timeval(s);
+  double interval = lev_optseconds(L, arg, "interval", -1);
+  if (interval >= 0) {
+    o->interval = lev_timeval(interval);
     o->has_interval = &o->interval;
   }
-  lua_pop(L, 1);
   o->callbacks = (int)lev_optrange(L, arg, "callbacks", LEV_TURN, 1, INT_MAX);
   o->min_priority =
       (int)lev_optrange(L, arg, "min_priority", 0, 0, EVENT_MAX_PRIORITIES - 1);

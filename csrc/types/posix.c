@@ -17,25 +17,10 @@ process that looks after others.
 #include "kernel/convert.h"
 #include "kernel/result.h"
 
-/* A path: a string without zeros, which would cut it. */
-static const char *checkpath(lua_State *L, int arg) {
-  size_t length;
-  luaL_checktype(L, arg, LUA_TSTRING);
-  const char *path = lua_tolstring(L, arg, &length);
-  luaL_argcheck(L, strlen(path) == length, arg,
-                "a path without zeros expected");
-  return path;
-}
-
-/* Octal digits, as chmod takes them. */
 static mode_t checkmode(lua_State *L, int arg) {
-  char *end = NULL;
   luaL_checktype(L, arg, LUA_TSTRING);
-  const char *text = lua_tostring(L, arg);
-  bool begins = text[0] >= '0' && text[0] <= '7';
-  long mode = begins ? strtol(text, &end, 8) : -1;
-  luaL_argcheck(L, mode >= 0 && mode <= 0777 && *end == '\0', arg,
-                "octal digits expected, such as \"0700\"");
+  int mode = lev_parsemode(lua_tostring(L, arg));
+  luaL_argcheck(L, mode >= 0, arg, "octal digits expected, such as \"0700\"");
   return (mode_t)mode;
 }
 
@@ -50,7 +35,7 @@ never grants.
 @return integer? code An errno value, `EEXIST` where something has that name.
 */
 static int l_mkdir(lua_State *L) {
-  const char *path = checkpath(L, 1);
+  const char *path = lev_checktext(L, 1);
   mode_t mode = checkmode(L, 2);
   return lev_result(L, mkdir(path, mode) == 0, "mkdir");
 }
@@ -78,7 +63,7 @@ in seconds since 1970.
 static int l_lstat(lua_State *L) {
   struct stat is;
   char mode[8];
-  const char *path = checkpath(L, 1);
+  const char *path = lev_checktext(L, 1);
   if (lstat(path, &is) != 0)
     return lev_failure(L, "lstat", errno);
   snprintf(mode, sizeof mode, "%04o", (unsigned)is.st_mode & 07777);
@@ -108,7 +93,7 @@ static int names(const char *path, FILE *to) {
     if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
       fwrite(e->d_name, 1, strlen(e->d_name) + 1, to);
   }
-  int code = errno;
+  int code = ferror(to) ? ENOMEM : errno;
   closedir(directory);
   return code;
 }
@@ -124,7 +109,7 @@ Lists a folder. Does the work of `readdir`.
 static int l_readdir(lua_State *L) {
   char *text = NULL;
   size_t length = 0;
-  const char *path = checkpath(L, 1);
+  const char *path = lev_checktext(L, 1);
   FILE *to =
       open_memstream(&text, &length); /* Lua may raise while it is read */
   if (to == NULL)
@@ -156,7 +141,7 @@ Returns where a symbolic link leads to. Wraps `readlink`.
 */
 static int l_readlink(lua_State *L) {
   char target[4096];
-  const char *path = checkpath(L, 1);
+  const char *path = lev_checktext(L, 1);
   ssize_t n = readlink(path, target, sizeof target);
   if (n < 0)
     return lev_failure(L, "readlink", errno);

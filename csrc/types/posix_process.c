@@ -84,10 +84,7 @@ Sets what `ps` shows as the command of the process. Wraps `prctl` with
 @return integer? code An errno value, `ENOSYS` where the system has none.
 */
 static int l_setname(lua_State *L) {
-  size_t length;
-  luaL_checktype(L, 1, LUA_TSTRING);
-  const char *name = lua_tolstring(L, 1, &length);
-  luaL_argcheck(L, strlen(name) == length, 1, "a name without zeros expected");
+  const char *name = lev_checktext(L, 1);
 #ifdef PR_SET_NAME
   return lev_result(L, prctl(PR_SET_NAME, name) == 0, "setname");
 #else

@@ -329,7 +329,7 @@ function log.limit(burst, seconds)
   if burst ~= nil and math.type(burst) ~= "integer" then
     bad_type(1, "limit", "integer", burst)
   elseif burst and (burst < 0 or burst > 1e9) then
-    bad_argument(1, "limit", "0 to 1000000000 expected")
+    bad_argument(1, "limit", "integer from 0 to 1000000000 expected")
   elseif seconds ~= nil and type(seconds) ~= "number" then
     bad_type(2, "limit", "number", seconds)
   elseif seconds and not (seconds >= 0 and seconds <= 1e9) then

@@ -35,7 +35,7 @@ local expectations = {
   boolean = "boolean expected",
   string = "string expected",
   seconds = "seconds from 0 to 1e9 expected",
-  count = "positive integer expected",
+  count = "integer from 1 on expected",
 }
 
 --- Raises an error that names an argument of the function that called the

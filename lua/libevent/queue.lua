@@ -23,7 +23,7 @@ Queue.__index = Queue
 function queue.queue(limit)
   if limit ~= nil and (math.type(limit) ~= "integer" or limit < 1) then
     error(("bad argument #1 to 'queue' (%s)"):format(
-      math.type(limit) and "positive integer expected"
+      math.type(limit) and "integer from 1 on expected"
       or "integer expected, got " .. type(limit)), 2)
   end
   return setmetatable({

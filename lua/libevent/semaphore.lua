@@ -26,7 +26,7 @@ end
 local function check(n, least, name)
   if math.type(n) ~= "integer" or n < least then
     error(("bad argument #1 to '%s' (%s)"):format(name,
-      math.type(n) and ("integer from %d expected"):format(least)
+      math.type(n) and ("integer from %d on expected"):format(least)
       or "integer expected, got " .. type(n)), 3)
   end
 end

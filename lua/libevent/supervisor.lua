@@ -200,8 +200,8 @@ end
 ---@return integer? code `ERANGE` where there is no address for so many.
 function Supervisor:scale(n)
   if math.type(n) ~= "integer" or n < 1 or n > plan.most then
-    error(("bad argument #1 to 'scale' (1 to %d expected, got %s)"):format(
-      plan.most, tostring(n)), 2)
+    error(("bad argument #1 to 'scale' (integer from 1 to %d expected, got %s)")
+      :format(plan.most, tostring(n)), 2)
   end
   local ok, message, code = check_running(self)
   while ok and #self.slots < n do

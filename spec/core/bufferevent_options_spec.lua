@@ -207,7 +207,7 @@ describe("options of a bufferevent", function()
       { function() bev.read(base) end,
         "libevent.bufferevent expected, got libevent.event_base" },
       { function() bev:read_buffer(libevent.evbuffer(), -1) end,
-        "bad argument .*a number of bytes expected" },
+        "bad argument .*integer from 0 on expected" },
       { function() bev:read_buffer(bev:input()) end,
         "the input of a bufferevent can only be taken from" },
     } do

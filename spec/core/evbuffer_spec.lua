@@ -392,9 +392,9 @@ describe("an evbuffer that refuses", function()
       { "a buffer cannot be added to itself", "add", "x", buffer },
       { "cannot be added to itself", "add_buffer_reference", buffer },
       { "cannot be added to itself", "remove_buffer", buffer },
-      { "a number of bytes expected", "remove", -1 },
-      { "a number of bytes expected", "drain", -1 },
-      { "a position from 1 on expected", "copyout", 1, 0 },
+      { "integer from 0 on expected", "remove", -1 },
+      { "integer from 0 on expected", "drain", -1 },
+      { "integer from 1 on expected", "copyout", 1, 0 },
     } do
       assert.error_matches(function()
         buffer[case[2]](buffer, table.unpack(case, 3, 5))

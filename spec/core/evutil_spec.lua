@@ -208,7 +208,7 @@ describe("evutil secure_rng_get_bytes", function()
     for _, bad in ipairs { -1, (1 << 24) + 1, math.maxinteger } do
       assert.error_matches(function()
         bytes(bad)
-      end, "bad argument #1 to %g+ %(0 to 16777216 expected%)")
+      end, "bad argument #1 to %g+ %(integer from 0 to 16777216 expected%)")
     end
   end)
 end)

@@ -113,7 +113,7 @@ describe("task limit", function()
   it("refuses bad arguments", run(function(base)
     local task = base:task(function() end)
     for value, expected in pairs {
-      [0] = "must be positive", [1.5] = "no integer representation",
+      [0] = "integer from 1 on expected", [1.5] = "no integer representation",
       x = "number expected, got string",
     } do
       assert.error_matches(function()

@@ -275,7 +275,7 @@ describe("a stream with callbacks", function()
     posix.close(fd)
   end))
 
-  it("keeps its timeouts where one of them is refused", helper.run(function(base)
+  it("keeps its timeouts where one is refused", helper.run(function(base)
     local stream, fd = peered(base)
     stream:timeouts(0.01)
     assert.is_false(pcall(stream.timeouts, stream, 1000, -1))

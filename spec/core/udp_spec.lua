@@ -325,7 +325,7 @@ describe("a UDP socket", function()
     end
     assert.error_matches(function()
       one:join("239.1.2.3", "lo\0")
-    end, "it contains zeros")
+    end, "string without zeros expected")
     assert.error_matches(function()
       one:join "239.1.2.3:80"
     end, "numeric address of a group expected")
