@@ -184,8 +184,7 @@ describe("supervisor", function()
       assert.has_error(function()
         supervisor:scale(n)
       end, ("bad argument #1 to 'scale' (integer from 1 to 1000 expected, "
-        .. "got %s)"):format(
-        tostring(n)))
+        .. "got %s)"):format(tostring(n)))
     end
   end))
 end)

@@ -57,8 +57,7 @@ static int l_stream_new(lua_State *L) {
     max_all = lev_optrange(L, 3, "max_all", max_all, 1, INT32_MAX);
   }
   lev_stream *self = lev_new(L, 1, &lev_stream_type);
-  if (!socket->head.open) /* by a finalizer */
-    return luaL_argerror(L, 2, "attempt to use a closed socket");
+  lev_socket_recheck(L, 2, socket);
   if (!lev_canwatch(base, socket->fd))
     return lev_failure(L, "stream", errno);
   openarea(L, base);

@@ -169,8 +169,7 @@ static int l_udp_new(lua_State *L) {
   lev_base *base = lev_self(L, &lev_event_base);
   lev_socket *taken = checkrecipe(L, &r);
   lev_udp *self = lev_new(L, 1, &lev_udp_type);
-  if (taken != NULL && !taken->head.open) /* by a finalizer */
-    return luaL_argerror(L, 2, "attempt to use a closed socket");
+  lev_socket_recheck(L, 2, taken);
   self->fd = acquire(L, base, &r, taken);
   if (self->fd < 0)
     return lev_failure(L, r.failed < 0 ? "udp" : names[r.failed], errno);

@@ -76,15 +76,10 @@ bool lev_udp_receive(lev_udp *self, lev_datagram *one) {
   return !iscut(one);
 }
 
-static bool sameaddress(const lev_address *a, const lev_address *b) {
-  return a->length == b->length &&
-         memcmp(&a->storage, &b->storage, a->length) == 0;
-}
-
 void lev_udp_pushsource(lua_State *L, lev_udp *self, int index,
                         const lev_address *from) {
   lev_known *known = &self->source;
-  if (known->text != NULL && sameaddress(&known->address, from)) {
+  if (known->text != NULL && lev_sameaddress(&known->address, from)) {
     lua_getiuservalue(L, index, LEV_UV_SOURCE);
     return;
   }

@@ -9,7 +9,7 @@
 
 #include "kernel/result.h"
 
-enum { LEV_HOST = INET6_ADDRSTRLEN + IF_NAMESIZE + 1 };
+enum { LEV_TEXT = sizeof "[%]:65535" + INET6_ADDRSTRLEN + IF_NAMESIZE };
 
 static const char unix_prefix[] = "unix:";
 enum { PREFIX = sizeof unix_prefix - 1 };
@@ -29,7 +29,7 @@ const char *lev_unixpath(const lev_address *a) {
   return path && pathof(a)[0] != '\0' ? pathof(a) : NULL;
 }
 
-static const char *parseunix(const char *path, size_t length, lev_address *a) {
+const char *lev_unixaddress(const char *path, size_t length, lev_address *a) {
   struct sockaddr_un *un = (struct sockaddr_un *)&a->storage;
   bool abstract = length > 0 && path[0] == '@';
   if (length == 0)
@@ -38,6 +38,7 @@ static const char *parseunix(const char *path, size_t length, lev_address *a) {
     return "the path of a unix socket is too long";
   if (!abstract && memchr(path, '\0', length) != NULL)
     return "the path of a unix socket contains zeros";
+  memset(a, 0, sizeof *a);
   un->sun_family = AF_UNIX;
   memcpy(un->sun_path, path, length);
   if (abstract)
@@ -92,10 +93,9 @@ static const char *parsev4(const char *host, int port, lev_address *a) {
 }
 
 const char *lev_parseaddress(const char *text, size_t length, lev_address *a) {
-  char host[LEV_HOST + 8];
-  memset(a, 0, sizeof *a);
+  char host[LEV_TEXT];
   if (length >= PREFIX && memcmp(text, unix_prefix, PREFIX) == 0)
-    return parseunix(text + PREFIX, length - PREFIX, a);
+    return lev_unixaddress(text + PREFIX, length - PREFIX, a);
   if (memchr(text, '\0', length) != NULL)
     return "it contains zeros";
   if (length >= sizeof host)
@@ -112,6 +112,7 @@ const char *lev_parseaddress(const char *text, size_t length, lev_address *a) {
   if (port < 0)
     return "the port is no number from 0 to 65535";
   *end = '\0';
+  memset(a, 0, sizeof *a);
   if (host[0] == '[')
     return parsev6(host + 1, port, a);
   return parsev4(host, port, a);

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include <lauxlib.h>
@@ -24,6 +25,16 @@ static inline int lev_family(const lev_address *a) {
 
 /* The path of a unix socket in the file system, else NULL. [-0, +0, -] */
 const char *lev_unixpath(const lev_address *a);
+
+/* The same address, as the system has it. [-0, +0, -] */
+static inline bool lev_sameaddress(const lev_address *a, const lev_address *b) {
+  return a->length == b->length &&
+         memcmp(&a->storage, &b->storage, a->length) == 0;
+}
+
+/* Makes an address of what stands behind "unix:"; NULL, or what is wrong with
+ * it. [-0, +0, -] */
+const char *lev_unixaddress(const char *path, size_t length, lev_address *a);
 
 /* Reads an address; NULL, or what is wrong with the text. [-0, +0, -] */
 const char *lev_parseaddress(const char *text, size_t length, lev_address *a);

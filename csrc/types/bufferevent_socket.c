@@ -35,8 +35,7 @@ int l_bufferevent_socket_new(lua_State *L) {
   lev_checkoptions(L, 3, names);
   double linger = lev_optseconds(L, 3, "linger", 5);
   lev_bufferevent *self = lev_new(L, 1, &lev_bufferevent_type);
-  if (socket != NULL && !socket->head.open) /* by a finalizer */
-    return luaL_argerror(L, 2, "attempt to use a closed socket");
+  lev_socket_recheck(L, 2, socket);
   if (socket != NULL && !lev_canwatch(base, socket->fd))
     return lev_failure(L, "bufferevent", errno);
   struct bufferevent *ptr =

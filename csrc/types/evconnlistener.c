@@ -11,7 +11,6 @@ again ten times a second, reporting it once a second at most.
 #include "types/evconnlistener.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -120,8 +119,7 @@ static int l_evconnlistener_new(lua_State *L) {
   lev_evconnlistener *self = lev_new(L, 1, &lev_evconnlistener_type);
   if (calls)
     lev_setcallback(L, -1, LEV_UV_CALLBACK, 4);
-  if (socket != NULL && !socket->head.open) /* by a finalizer */
-    return luaL_argerror(L, 2, "attempt to use a closed socket");
+  lev_socket_recheck(L, 2, socket);
   self->generation = lev_generation();
   self->collected = self->reported = -1e9;
   if (socket != NULL

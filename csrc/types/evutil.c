@@ -73,12 +73,8 @@ static int l_evutil_parse_sockaddr_port(lua_State *L) {
   lev_address a;
   const char *text = luaL_checklstring(L, 1, &length);
   const char *wrong = lev_parseaddress(text, length, &a);
-  if (wrong != NULL) {
-    lua_pushnil(L);
-    lua_pushfstring(L, "'%s': %s", text, wrong);
-    lua_pushinteger(L, EINVAL);
-    return 3;
-  }
+  if (wrong != NULL)
+    return lev_because(L, lua_pushfstring(L, "'%s': %s", text, wrong), EINVAL);
   lev_pushaddress(L, &a);
   return 1 + pushparts(L, &a);
 }

@@ -4,49 +4,30 @@
 #include "types/notify.h"
 
 #include <errno.h>
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-#include <lauxlib.h>
-
+#include "kernel/datagram.h"
+#include "kernel/descriptor.h"
 #include "kernel/result.h"
 
-/* The address of a path, or of an abstract name after "@"; its length, or 0 with
- * errno. */
-static socklen_t toaddress(const char *name, struct sockaddr_un *to) {
-  size_t length = strlen(name);
-  bool abstract = name[0] == '@';
-  /* A path has a zero behind it. */
-  size_t room = sizeof to->sun_path - (abstract ? 0 : 1);
-  bool good = length >= 2 && length <= room;
-  errno = abstract || name[0] == '/' ? EINVAL : EAFNOSUPPORT;
-  if (!good || errno == EAFNOSUPPORT)
-    return 0;
-  *to = (struct sockaddr_un){ .sun_family = AF_UNIX };
-  memcpy(to->sun_path, name, length);
-  if (abstract)
-    to->sun_path[0] = '\0';
-  return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length +
-                     !abstract);
+/* The address of a path, or of an abstract name after "@"; false with errno. */
+static bool toaddress(const char *name, lev_address *to) {
+  bool known = name[0] == '/' || name[0] == '@';
+  errno = known ? EINVAL : EAFNOSUPPORT;
+  return known && name[1] != '\0' &&
+         lev_unixaddress(name, strlen(name), to) == NULL;
 }
 
 static bool notify(const char *name, const char *text, size_t length) {
-  struct sockaddr_un to;
-  socklen_t size = toaddress(name, &to);
-  int fd = size > 0 ? socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) : -1;
+  lev_address to;
+  lev_datagram one = { (void *)(uintptr_t)text, length, .to = &to };
+  int fd = toaddress(name, &to) ? lev_fd_socket(AF_UNIX, SOCK_DGRAM) : -1;
   if (fd < 0)
     return false;
-  ssize_t n = sendto(fd, text, length, MSG_DONTWAIT | MSG_NOSIGNAL,
-                     (const struct sockaddr *)&to, size);
-  int code = errno;
-  close(fd);
-  errno = code;
-  return n >= 0;
+  bool ok = lev_fd_sendto(fd, &one);
+  lev_fd_drop(fd);
+  return ok;
 }
 
 /***

@@ -26,6 +26,11 @@ bool lev_socket_open(lua_State *L, lev_socket *self, int fd) {
   return self->fd >= 0;
 }
 
+void lev_socket_recheck(lua_State *L, int arg, const lev_socket *socket) {
+  luaL_argcheck(L, socket == NULL || socket->head.open, arg,
+                "attempt to use a closed socket");
+}
+
 int lev_socket_take(lua_State *L, lev_socket *self) {
   int fd = self->fd;
   self->fd = -1;

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "kernel/address.h"
@@ -62,11 +61,6 @@ int l_socket_connect(lua_State *L) {
   return 2;
 }
 
-static bool same(const lev_address *a, const lev_address *b) {
-  return lev_family(a) != AF_UNIX && a->length == b->length &&
-         memcmp(&a->storage, &b->storage, a->length) == 0;
-}
-
 /***
 Tells whether a socket that began to connect is connected.
 @function socket:connected
@@ -85,7 +79,8 @@ int l_socket_connected(lua_State *L) {
     code = errno;
   if (code == 0 && !lev_askaddress(self->fd, true, &peer))
     code = errno;
-  if (code == 0 && lev_askaddress(self->fd, false, &own) && same(&own, &peer))
+  if (code == 0 && lev_family(&peer) != AF_UNIX &&
+      lev_askaddress(self->fd, false, &own) && lev_sameaddress(&own, &peer))
     code = ECONNREFUSED;
   errno = code;
   return lev_result(L, code == 0, "connect");
