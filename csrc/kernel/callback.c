@@ -220,9 +220,7 @@ bool lev_entercall(lev_frame *f, lev_object *self, int uservalue,
 }
 
 static inline void pushwhat(const lev_frame *f, int what) {
-  int set =
-      (what & (EV_TIMEOUT | EV_READ | EV_WRITE)) | (what & EV_CLOSED ? 8 : 0);
-  lua_rawgeti(f->L, f->handler + 1, LEV_SLOT_WHAT + set);
+  lua_rawgeti(f->L, f->handler + 1, LEV_SLOT_WHAT + lev_whatset(what));
 }
 
 static inline void leavetop(const lev_frame *f, lev_object *self, int n) {

@@ -13,9 +13,8 @@ typedef struct lev_interface {
   struct in_addr address; /* an IPv4 address of it, if it has one */
 } lev_interface;
 
-enum {
-  LEV_INTERFACE = INET6_ADDRSTRLEN
-}; /* chars that name one, with the \0 */
+/* Chars that name one, with the \0. */
+enum { LEV_INTERFACE = INET6_ADDRSTRLEN };
 
 /* Finds an interface; the addresses 0.0.0.0 and :: are those of none in
  * particular. false with errno: ENODEV for a name, EADDRNOTAVAIL for an address

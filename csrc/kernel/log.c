@@ -1,18 +1,16 @@
-/* Delivers libevent's log lines to the Lua function that asked for them. */
-
 #include "kernel/log.h"
 
 #include "kernel/callback.h"
 #include "kernel/process.h"
 
-enum { LEV_BATCH = 64, LEV_TEXT = 256 };
+enum { LEV_ONCE = 64 }; /* lines that are delivered at once */
 
 static const char log_key = 0;
 
 typedef struct line {
   int severity;
   unsigned lost;
-  char text[LEV_TEXT];
+  char text[LEV_LOG_LINE];
 } line;
 
 /* Calls the log function with one line: light userdata at 1. */
@@ -35,7 +33,7 @@ static int call(lua_State *L) {
 
 void lev_log_deliver(lua_State *L, lev_base *base) {
   line l = { .lost = 0 };
-  for (int i = 0; i < LEV_BATCH; i++) {
+  for (int i = 0; i < LEV_ONCE; i++) {
     l.severity = lev_log_next(l.text, sizeof l.text, &l.lost);
     if (l.severity < 0)
       break;

@@ -18,7 +18,7 @@ void lev_measure_start(lev_base *base, double slow) {
 void lev_measure_lag(lev_base *base, double seconds) {
   lev_measure *m = &base->measure;
   int i = 0;
-  double bound = 0.001;
+  double bound = LEV_LEAST_LAG;
   for (; i < LEV_LAGS - 1 && seconds > bound; i++)
     bound *= 2;
   m->lag.counts[i]++;

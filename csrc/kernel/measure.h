@@ -20,6 +20,9 @@ typedef struct lev_counts {
   uint32_t tasks, objects; /* there are now */
 } lev_counts;
 
+/* The bound of the first, in seconds; each further one is twice as far. */
+#define LEV_LEAST_LAG 0.001
+
 enum {
   LEV_LAGS = 15, /* up to 1 ms, 2 ms, … 8192 ms, and more */
   LEV_PLACE = LUA_IDSIZE + 16,

@@ -14,6 +14,8 @@
 #ifndef LEV_PIN_H
 #define LEV_PIN_H
 
+#include <event2/event.h>
+
 #include "kernel/object.h"
 
 enum {
@@ -21,6 +23,13 @@ enum {
   LEV_SLOT_WHAT = 2, /* 16 strings, one for each set of r, w, c and t */
   LEV_SLOT_LAST = 17 /* pins have greater numbers */
 };
+
+/* The number of a set of r, w, c and t, from 0 to 15: its place among those
+ * strings. [-0, +0, -] */
+static inline int lev_whatset(int what) {
+  return (what & (EV_TIMEOUT | EV_READ | EV_WRITE)) |
+         (what & EV_CLOSED ? 8 : 0);
+}
 
 /* Notes that it may be that nothing of the base can call back any more: what
  * still waits could only be woken by what waits as well, and streams are

@@ -12,7 +12,7 @@
 #include "kernel/interrupt.h"
 #include "kernel/traceback.h"
 
-enum { LEV_LINES = 64, LEV_LINE = 256 };
+enum { LEV_LINES = 64 }; /* that wait at most */
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 atomic_uint lev_forks;
@@ -38,7 +38,7 @@ static struct {
   unsigned first, lost;
   struct {
     int severity;
-    char text[LEV_LINE];
+    char text[LEV_LOG_LINE];
   } lines[LEV_LINES];
 } ring = { .lock = ATOMIC_FLAG_INIT };
 
@@ -68,7 +68,7 @@ void lev_log_put(int severity, const char *message) {
   if (waiting < LEV_LINES) {
     unsigned i = (ring.first + waiting) % LEV_LINES;
     ring.lines[i].severity = severity;
-    copy(ring.lines[i].text, message, LEV_LINE);
+    copy(ring.lines[i].text, message, LEV_LOG_LINE);
     atomic_store(&lev_log_lines, waiting + 1);
   } else {
     ring.lost++;

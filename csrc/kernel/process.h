@@ -44,6 +44,10 @@ bool lev_signals_ignored(int number);
 bool lev_sigpipe_ignored(void);
 void lev_sigpipe_ignore(bool ignore);
 
+enum {
+  LEV_LOG_LINE = 256
+}; /* bytes of a log line, with the \0; the rest is cut */
+
 /* libevent's log lines: taken by one Lua state, or dropped. */
 void lev_log_take(lev_state *state, bool take);
 

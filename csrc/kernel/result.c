@@ -5,6 +5,8 @@
 
 #include <lauxlib.h>
 
+enum { LEV_REASON = 128 };
+
 /* The C library's text, without a locale and without static memory. */
 static const char *reason(int code, char *text, size_t size) {
 #ifdef __GLIBC__
@@ -17,12 +19,12 @@ static const char *reason(int code, char *text, size_t size) {
 }
 
 void lev_pushreason(lua_State *L, int code) {
-  char text[128];
+  char text[LEV_REASON];
   lua_pushstring(L, reason(code, text, sizeof text));
 }
 
 int lev_failure(lua_State *L, const char *what, int code) {
-  char text[128];
+  char text[LEV_REASON];
   if (code == 0) /* libevent refused without a system call */
     code = EINVAL;
   lua_pushnil(L);

@@ -72,8 +72,8 @@ static bool loops(lua_State *L) {
  * loop within a task calls stands on the main thread. Returns the last. */
 static lua_State *follow(lev_chain *chain, const lev_state *state) {
   const lev_task *task = state->running;
-  lua_State *L,
-      *next = task != NULL && task->co != NULL ? task->co : state->main;
+  lua_State *next = task != NULL && task->co != NULL ? task->co : state->main;
+  lua_State *L;
   int i = 0;
   chain->n = 0;
   do {

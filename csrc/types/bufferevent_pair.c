@@ -105,12 +105,16 @@ void lev_pair_end(lua_State *L, lev_bufferevent *self, int index, short all) {
 
 /* Timeouts: libevent's own need a descriptor. */
 
+/* Whether the end waits for input, or for room: 0 and 1, as its timeouts. */
+static bool waits(const lev_bufferevent *self, int direction) {
+  return direction == 0 ? self->reading && !self->ended && !self->full
+                        : self->writing && lev_unsent(self) > 0;
+}
+
 void lev_pair_await(lua_State *L, lev_bufferevent *self, int index) {
-  bool waits[2] = { self->reading && !self->ended && !self->full,
-                    self->writing && lev_unsent(self) > 0 };
   double t = lev_now(), first = 0;
   for (int i = 0; i < 2; i++) {
-    if (!waits[i] || self->timeout[i] <= 0)
+    if (!waits(self, i) || self->timeout[i] <= 0)
       self->expires[i] = 0;
     else if (self->expires[i] <= 0)
       self->expires[i] = t + self->timeout[i];
@@ -129,9 +133,7 @@ void lev_pair_due(lua_State *L, lev_bufferevent *self, int index) {
                                    self->expires[0] <= self->expires[1])
               ? 0
               : 1;
-  bool waits = i == 0 ? self->reading && !self->ended && !self->full
-                      : self->writing && lev_unsent(self) > 0;
-  if (waits && self->expires[i] > 0 && self->expires[i] <= lev_now()) {
+  if (waits(self, i) && self->expires[i] > 0 && self->expires[i] <= lev_now()) {
     self->expires[i] = 0;
     lev_bufferevent_laterevent(self, BEV_EVENT_TIMEOUT | directions[i],
                                ETIMEDOUT);

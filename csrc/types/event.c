@@ -19,6 +19,7 @@ Made by @{event_base:event}.
 
 enum {
   LEV_UV_FILE = 3, /* keeps an io file whose descriptor is watched */
+  LEV_EVENT_UVS = 3,
   LEV_IO = EV_READ | EV_WRITE | EV_CLOSED
 };
 
@@ -317,7 +318,7 @@ static const luaL_Reg methods[] = {
   { NULL, NULL },
 };
 
-/* The sets of what can happen, in the order of libevent's bits. */
+/* The sets of what can happen: see lev_whatset. */
 static const char *const strings[] = {
   "",   "t",  "r",   "rt", "w",   "wt",  "rw",   "rwt", "c",
   "ct", "rc", "rct", "wc", "wct", "rwc", "rwct", NULL,
@@ -331,7 +332,7 @@ static const luaL_Reg constructors[] = {
 const lev_type lev_event = {
   .name = "libevent.event",
   .size = sizeof(lev_eventobject),
-  .uservalues = 3,
+  .uservalues = LEV_EVENT_UVS,
   .retiring = true,
   .methods = methods,
   .strings = strings,

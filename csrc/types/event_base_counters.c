@@ -35,7 +35,7 @@ static void addlongest(lua_State *L, const lev_base *base) {
 }
 
 static void addlag(lua_State *L, const lev_base *base) {
-  double bound = 0.001;
+  double bound = LEV_LEAST_LAG;
   lua_createtable(L, LEV_LAGS, 2);
   setinteger(L, "count", base->measure.lag.n);
   setnumber(L, "max", base->measure.lag.max);

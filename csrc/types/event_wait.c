@@ -24,10 +24,7 @@ static int waitk(lua_State *L, int status, lua_KContext ctx) {
     return lev_timedout(L);
   if (outcome == LEV_CLOSED)
     return lev_closed(L);
-  int what = self->happened;
-  int set =
-      (what & (EV_TIMEOUT | EV_READ | EV_WRITE)) | (what & EV_CLOSED ? 8 : 0);
-  lua_pushvalue(L, lua_upvalueindex(2 + set));
+  lua_pushvalue(L, lua_upvalueindex(2 + lev_whatset(self->happened)));
   return 1;
 }
 

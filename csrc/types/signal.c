@@ -26,7 +26,7 @@ typedef struct lev_signalobject {
   struct event event;
 } lev_signalobject;
 
-enum { LEV_UV_NAME = 3 };
+enum { LEV_UV_SIGNAL = 3, LEV_SIGNAL_UVS = 3 };
 
 static const struct {
   const char *name;
@@ -119,7 +119,7 @@ static void on_signal(evutil_socket_t number, short what, void *arg) {
   if (lev_interrupt_watches(arg))
     lev_interrupt_take();
   if (lev_enter(&f, arg, LEV_UV_CALLBACK)) {
-    lua_getiuservalue(f.L, -1, LEV_UV_NAME);
+    lua_getiuservalue(f.L, -1, LEV_UV_SIGNAL);
     lev_leave(&f, arg, 1);
   }
 }
@@ -141,7 +141,7 @@ static int l_evsignal_new(lua_State *L) {
   lev_signalobject *self = lev_new(L, 1, &lev_signal);
   lev_setcallback(L, -1, LEV_UV_CALLBACK, 3);
   lev_signal_push(L, number);
-  lua_setiuservalue(L, -2, LEV_UV_NAME);
+  lua_setiuservalue(L, -2, LEV_UV_SIGNAL);
   event_assign(&self->event, base->ptr, number, EV_SIGNAL | EV_PERSIST,
                on_signal, self);
   lev_open(&self->head);
@@ -271,7 +271,7 @@ Returns the name of the signal without SIG.
 */
 static int l_name(lua_State *L) {
   lev_self(L, &lev_signal);
-  lua_getiuservalue(L, 1, LEV_UV_NAME);
+  lua_getiuservalue(L, 1, LEV_UV_SIGNAL);
   return 1;
 }
 
@@ -328,8 +328,7 @@ static void free_signal(lua_State *L, lev_object *self) {
 }
 
 static bool pending_signal(const lev_object *self) {
-  return event_pending(&((const lev_signalobject *)self)->event, EV_SIGNAL,
-                       NULL) != 0;
+  return added((const lev_signalobject *)self);
 }
 
 static void describe_signal(lua_State *L, const lev_object *self) {
@@ -354,7 +353,7 @@ static const luaL_Reg constructors[] = {
 const lev_type lev_signal = {
   .name = "libevent.signal",
   .size = sizeof(lev_signalobject),
-  .uservalues = 3,
+  .uservalues = LEV_SIGNAL_UVS,
   .retiring = true,
   .methods = methods,
   .constructors = constructors,
