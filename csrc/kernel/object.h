@@ -85,6 +85,9 @@ struct lev_object {
 
 enum { LEV_UV_BASE = 1, LEV_UV_CALLBACK = 2 };
 
+/* Every metatable of ours has a field of this key. */
+extern const char lev_object_key;
+
 /* Makes the metatable of a type; its functions go into the module table and
  * its constructors into the base's methods. [-0, +0, m] with the module table
  * at index 'module' */
@@ -109,6 +112,22 @@ void lev_retire(lev_object *self);
 /* Raises if an object was closed meanwhile: what allocates may run a finalizer
  * that closes it. [-0, +0, v] */
 void lev_stillopen(lua_State *L, const lev_object *self);
+
+/* Whether an object is open, and its base. [-0, +0, -] */
+bool lev_isopen(const lev_object *self);
+
+/* Returns an open object; raises unless it may be used in this process.
+ * [-0, +0, v] */
+void *lev_usable(lua_State *L, lev_object *self);
+
+/* Raises where the base, which may be NULL, is a parent's: what belongs to it, an
+ * object of that type, may not be used. [-0, +0, v] */
+void lev_refuseforeign(lua_State *L, const lev_base *base,
+                       const lev_type *type);
+
+/* Whether the base of an object is this process's own; a parent's gets a backend
+ * of its own for that, if it can. [-0, +0, -] */
+bool lev_claim(lua_State *L, const lev_object *self);
 
 /* Returns the value at an index if it is an object of that type, open or
  * closed, else NULL. [-0, +0, -] */

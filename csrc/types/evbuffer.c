@@ -14,9 +14,8 @@ buffers too: from one it only can be taken, to the other only be added.
 
 lev_evbuffer *lev_evbuffer_check(lua_State *L, int arg) {
   lev_evbuffer *self = lev_check(L, arg, &lev_evbuffer_type);
-  if (self->owner != NULL && lev_isforeign(self->owner->base))
-    luaL_error(L, "attempt to use the parent's evbuffer after fork (call "
-                  "reinit of its event_base first)");
+  if (self->owner != NULL)
+    lev_refuseforeign(L, self->owner->base, &lev_evbuffer_type);
   return self;
 }
 
