@@ -8,6 +8,7 @@ What a block of code has spawned: it ends when all its tasks have ended. Made by
 
 #include "io/task.h"
 #include "kernel/result.h"
+#include "kernel/scope.h"
 
 /* What stands on the stack of a call: the message handler and the scope; when
  * the function has ended, its results or its error above. */

@@ -14,6 +14,7 @@ such as @{libevent.sleep} and @{stream:read}. Closing a task cancels it.
 #include "kernel/convert.h"
 #include "kernel/interrupt.h"
 #include "kernel/result.h"
+#include "kernel/scope.h"
 
 int lev_task_spawn(lua_State *L) {
   const lev_base *base = lua_touserdata(L, 1);

@@ -1,4 +1,4 @@
-#include "kernel/task.h"
+#include "kernel/scope.h"
 
 void lev_scope_enter(lev_scope *scope, lev_task *task) {
   task->home = task->scope = scope;

@@ -1,6 +1,7 @@
 #include "kernel/task.h"
 
 #include "kernel/pin.h"
+#include "kernel/scope.h"
 #include "kernel/traceback.h"
 
 void lev_task_push(lua_State *L, const lev_task *task) {
