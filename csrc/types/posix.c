@@ -160,5 +160,6 @@ void lev_posix_register(lua_State *L, int module) {
   module = lua_absindex(L, module);
   luaL_newlib(L, functions);
   luaL_setfuncs(L, lev_posix_process, 0);
+  luaL_setfuncs(L, lev_posix_descriptor, 0);
   lua_setfield(L, module, "posix");
 }

@@ -4,8 +4,9 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-/* The functions about processes: see posix_process.c. */
+/* The functions of the other files. */
 extern const luaL_Reg lev_posix_process[];
+extern const luaL_Reg lev_posix_descriptor[];
 
 /* Adds the table 'posix' to the module table at an index. [-0, +0, m] */
 void lev_posix_register(lua_State *L, int module);
