@@ -14,6 +14,8 @@
 #ifndef LEV_IO_STREAM_H
 #define LEV_IO_STREAM_H
 
+#include <stdio.h>
+
 #include <event2/buffer.h>
 
 #include "io/transport.h"
@@ -241,7 +243,7 @@ bool lev_stream_isroom(const lev_task *writer);
  * queues a copy of the rest. false if the stream is broken. [-0, +0, -] */
 bool lev_stream_pass(lev_stream *self, const char *bytes, size_t n);
 
-/* Files: see stream_sendfile.c. */
+/* Files: see stream_sendfile.c, and stream_sendfile_open.c. */
 extern const lev_type lev_sendfile_type;
 
 /* Sends a piece of the file. [-0, +0, -] */
@@ -250,6 +252,16 @@ void lev_sendfile_piece(lev_stream *self);
 /* Ends the sending of a file, if there is any, and closes it; 0 if it is
  * complete. [-0, +0, -] */
 void lev_sendfile_end(lev_stream *self, int code);
+
+/* Argument 2: an open file of the io library, or NULL for the path that it is
+ * then. [-0, +0, v] */
+FILE *lev_sendfile_checksource(lua_State *L);
+
+/* Opens that, and notes what of it is to be sent: from an offset on, or where
+ * the file is if that is negative; so many bytes, or all. The object is open then,
+ * whatever comes of it; false with errno. [-0, +0, v] */
+bool lev_sendfile_open(lua_State *L, lev_sendfile *file, lua_Integer offset,
+                       lua_Integer length);
 
 /* Relays: see stream_relay.c. */
 void lev_relay_take(lev_stream *source, const char *bytes, size_t n);

@@ -9,9 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "io/stream.h"
@@ -165,86 +163,6 @@ const lev_type lev_sendfile_type = {
   .fd = fd_sendfile,
 };
 
-/* Opening. */
-
-/* The file of the io library at 2, or NULL for a path. */
-static FILE *checksource(lua_State *L) {
-  if (lua_type(L, 2) == LUA_TSTRING) {
-    lev_checktext(L, 2);
-    return NULL;
-  }
-  const luaL_Stream *source = luaL_testudata(L, 2, LUA_FILEHANDLE);
-  if (source == NULL) {
-    luaL_typeerror(L, 2, "path or file");
-    return NULL;
-  }
-  luaL_argcheck(L, source->closef != NULL, 2, "attempt to use a closed file");
-  return source->f;
-}
-
-static lua_Integer optbytes(lua_State *L, int arg, lua_Integer absent) {
-  static const lua_Integer most = (lua_Integer)1 << 53;
-  return lua_isnoneornil(L, arg) ? absent : lev_checkrange(L, arg, 0, most);
-}
-
-/* A descriptor of our own; -1 with errno. */
-static int opensource(lua_State *L, FILE *source) {
-  int fd;
-  do {
-    fd = source != NULL ? fcntl(fileno(source), F_DUPFD_CLOEXEC, 0)
-                        : open(lua_tostring(L, 2),
-                               O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  } while (fd < 0 && errno == EINTR);
-  return lev_fd_adopt(L, fd);
-}
-
-/* How long the file is; -1 with errno if it is none that can be sent. */
-static int64_t measure(int fd) {
-  struct stat st;
-  if (fstat(fd, &st) != 0)
-    return -1;
-  if (S_ISREG(st.st_mode))
-    return st.st_size;
-  errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
-  return -1;
-}
-
-/* Where the io library is in the file, once all it has is written there; -1
- * with errno. */
-static int64_t tell(FILE *source, int fd) {
-  int flags = fcntl(fd, F_GETFL);
-  if (flags < 0)
-    return -1;
-  if ((flags & O_ACCMODE) == O_WRONLY) {
-    errno = EBADF;
-    return -1;
-  }
-  if (fflush(source) != 0 && errno != EBADF) /* of what is only read */
-    return -1;
-  return ftello(source);
-}
-
-/* Opens the source, and notes what of it is to be sent; false with errno. */
-static bool acquire(lua_State *L, lev_sendfile *file, lua_Integer offset,
-                    lua_Integer length) {
-  FILE *source = checksource(L); /* again: a finalizer may have closed it */
-  file->fd = opensource(L, source);
-  lev_open(&file->head);
-  if (file->fd < 0)
-    return false;
-  int64_t size = measure(file->fd);
-  int64_t at = size >= 0 && source != NULL ? tell(source, file->fd) : 0;
-  if (size < 0 || at < 0)
-    return false;
-  if (source != NULL)
-    size = measure(file->fd);
-  file->offset = offset >= 0 ? offset : at;
-  file->left = size > file->offset ? size - file->offset : 0;
-  if (length >= 0 && length < file->left)
-    file->left = length;
-  return true;
-}
-
 /* The call. */
 
 static int sendfilek(lua_State *L, int status, lua_KContext ctx);
@@ -342,6 +260,11 @@ static int begin(lua_State *L, lev_stream *self, lev_sendfile *file,
   return await(L, self, file, task);
 }
 
+static lua_Integer optbytes(lua_State *L, int arg, lua_Integer absent) {
+  static const lua_Integer most = (lua_Integer)1 << 53;
+  return lua_isnoneornil(L, arg) ? absent : lev_checkrange(L, arg, 0, most);
+}
+
 /***
 Sends a file, or a part of it, behind what was written before; what is written
 meanwhile, by callbacks, comes after it. Only a task can. The loop goes on: it
@@ -368,7 +291,7 @@ it was opened; the rest does not follow.
 */
 int l_stream_sendfile(lua_State *L) {
   lev_stream *self = lev_stream_self(L);
-  checksource(L);
+  lev_sendfile_checksource(L);
   lua_Integer offset = optbytes(L, 3, -1), length = optbytes(L, 4, -1);
   double timeout = lev_opttimeout(L, 5);
   lev_task *task = lev_task_checkat(L, self->head.base);
@@ -383,7 +306,7 @@ int l_stream_sendfile(lua_State *L) {
   lua_toclose(L, LEV_AT_FILE);
   file->fd = -1;
   file->timeout = timeout;
-  if (!acquire(L, file, offset, length))
+  if (!lev_sendfile_open(L, file, offset, length))
     return lev_failure(L, "sendfile", errno);
   lev_task_prepare(L, task, &sending, timeout);
   return begin(L, self, file, task);
