@@ -115,7 +115,7 @@ describe("connect", function()
       { "127.0.0.1:1", { x = 1 }, "#2 to 'connect' %(unknown option 'x'%)" },
       { "127.0.0.1:1", { timeout = -1 }, "%(option 'timeout': seconds from 0" },
       { "127.0.0.1:1", { timeout = 0 / 0 }, "%(option 'timeout': seconds" },
-      { "127.0.0.1:1", { max_line = 0 }, "%(option 'max_line': positive int" },
+      { "127.0.0.1:1", { max_line = 0 }, "%(option 'max_line': integer" },
     } do
       local ok, message = pcall(libevent.connect, case[1], case[2])
       assert.is_false(ok)

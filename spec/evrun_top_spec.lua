@@ -120,7 +120,10 @@ describe("evrun top", function()
   it("shows a worker by itself as any process", run(function()
     local service <close> = start(app, "--workers 1 --listen 127.0.0.1:0")
     local pid = service:ready().workers[1].pid
-    local output = service:evrun "top --once --interval=0.05 app-1"
+    local output
+    repeat -- it can be looked into soon after it is ready
+      output = service:evrun "top --once --interval=0.05 app-1"
+    until not output:find "no process is called"
     assert.matches("^app%-1 %(process " .. pid .. "%)", output)
     assert.matches("\nTASKS  NAME", output)
     posix.kill(service.pid, 15)

@@ -123,7 +123,7 @@ describe("every", function()
     for _, case in ipairs {
       { nil, print, "#1 to 'every' %(seconds above 0" },
       { 0, print, "#1 to 'every' %(seconds above 0, to 1e9 expected, got 0" },
-      { 1, 1, "#2 to 'every' %(function expected, got 1%)" },
+      { 1, 1, "#2 to 'every' %(function expected, got number%)" },
     } do
       local ok, message = pcall(every, case[1], case[2])
       assert.is_false(ok)

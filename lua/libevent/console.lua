@@ -210,17 +210,16 @@ function console.console(given)
   local own = options.deal("console", 1, given, kinds)
   if (own.name == nil) == (own.path == nil) then
     bad "option 'name' or 'path' expected"
-  elseif own.name and not own.name:find "^[%w_-]+$" then
-    bad "option 'name': letters, digits, _ and - expected"
+  elseif own.name and not folder.is_name(own.name) then
+    bad("option 'name': " .. folder.naming)
   end
   return open(own)
 end
 
 -- Does that for `evrun --console`.
 function console.listen(name)
-  if not name:find "^[%w_-]+$" then
-    error(("'%s' is no name for a console: letters, digits, _ and - expected")
-      :format(name), 0)
+  if not folder.is_name(name) then
+    error(("'%s' is no name for a console: %s"):format(name, folder.naming), 0)
   end
   return open { name = name }
 end

@@ -7,6 +7,7 @@
 -- over: `settle` tells how much.
 
 local core = require "libevent.core"
+local options = require "libevent.options"
 
 local line = {
   ECANCELED = core.errno.ECANCELED,
@@ -30,7 +31,7 @@ end
 --- Raises unless the argument `n` of the function `name`, which called this, is
 -- a timeout.
 function line.check(timeout, n, name)
-  if math.type(timeout) == nil or not (timeout >= 0 and timeout <= 1e9) then
+  if not options.is_seconds(timeout) then
     error(("bad argument #%d to '%s' (%s)"):format(n, name,
       math.type(timeout) and "seconds from 0 to 1e9 expected"
       or "number expected, got " .. type(timeout)), 3)

@@ -10,6 +10,7 @@
 local core = require "libevent.core"
 local format = require "libevent.log.format"
 local limit = require "libevent.log.limit"
+local options = require "libevent.options"
 
 local isatty, evutil = core.isatty, core.evutil
 local monotonic, time_of_day = evutil.gettime_monotonic, evutil.gettimeofday
@@ -332,7 +333,7 @@ function log.limit(burst, seconds)
     bad_argument(1, "limit", "integer from 0 to 1000000000 expected")
   elseif seconds ~= nil and type(seconds) ~= "number" then
     bad_type(2, "limit", "number", seconds)
-  elseif seconds and not (seconds >= 0 and seconds <= 1e9) then
+  elseif seconds and not options.is_seconds(seconds) then
     bad_argument(2, "limit", "seconds from 0 to 1e9 expected")
   elseif burst or seconds then
     log.flush()

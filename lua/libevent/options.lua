@@ -5,6 +5,13 @@ local core = require "libevent.core"
 
 local options = {}
 
+--- Tells whether a value is seconds.
+---@param value any
+---@return boolean ok
+function options.is_seconds(value)
+  return type(value) == "number" and value >= 0 and value <= 1e9
+end
+
 local kinds = {
   any = function()
     return true
@@ -21,9 +28,7 @@ local kinds = {
   string = function(value)
     return type(value) == "string"
   end,
-  seconds = function(value)
-    return type(value) == "number" and value >= 0 and value <= 1e9
-  end,
+  seconds = options.is_seconds,
   count = function(value)
     return math.type(value) == "integer" and value >= 1
   end,
@@ -74,6 +79,38 @@ function options.deal(name, arg, given, ...)
     end
   end
   return table.unpack(hands)
+end
+
+--- Takes a table apart that is a program with its arguments, a list, and has
+-- options by name.
+---@param name string Of the function, for errors.
+---@param given any
+---@return string[] list
+---@return table rest
+function options.split(name, given)
+  local list, rest = {}, {}
+  for key, value in pairs(type(given) == "table" and given or {}) do
+    if math.type(key) == "integer" then
+      list[key] = value
+    else
+      rest[key] = value
+    end
+  end
+  if #list == 0 then
+    bad(1, name, "a program and its arguments expected")
+  end
+  return list, rest
+end
+
+--- Checks the type of an argument.
+---@param name string Of the function, for errors.
+---@param arg integer The number of the argument.
+---@param expected string
+---@param value any
+function options.check(name, arg, expected, value)
+  if type(value) ~= expected then
+    bad(arg, name, ("%s expected, got %s"):format(expected, type(value)))
+  end
 end
 
 --- Checks an address, which must be numeric or a path.

@@ -141,18 +141,7 @@ end
 ---@return string? message What has failed, such as `"exec: Permission denied"`.
 ---@return integer? code An errno value.
 function process.start(given)
-  local arguments, rest = {}, {}
-  for key, value in pairs(type(given) == "table" and given or {}) do
-    if math.type(key) == "integer" then
-      arguments[key] = value
-    else
-      rest[key] = value
-    end
-  end
-  if #arguments == 0 then
-    error("bad argument #1 to 'start' (a program and its arguments expected)",
-      2)
-  end
+  local arguments, rest = options.split("start", given)
   local mine, how = options.deal("start", 1, rest, own, passed)
   local base, self = task.base(), setmetatable({}, Program)
   local done <close> = setmetatable({}, { __close = function(list)

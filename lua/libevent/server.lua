@@ -153,10 +153,7 @@ end
 function server.serve(address, fn, given)
   local limits, how, hand = options.deal("serve", 3, given, kinds,
     options.listener, options.stream)
-  if type(fn) ~= "function" then
-    error(("bad argument #2 to 'serve' (function expected, got %s)"):format(
-      type(fn)), 2)
-  end
+  options.check("serve", 2, "function", fn)
   limits.connections = limits.connections or 10000
   local self = setmetatable({
     base = task.base(), fn = fn, limits = limits, hand = hand,
@@ -245,10 +242,7 @@ end
 ---@param fn fun()
 ---@return fun() remove Lets it not be called any more.
 function server.on_drain(fn)
-  if type(fn) ~= "function" then
-    error(("bad argument #1 to 'on_drain' (function expected, got %s)"):format(
-      type(fn)), 2)
-  end
+  options.check("on_drain", 1, "function", fn)
   return drain.add(task.base(), fn)
 end
 

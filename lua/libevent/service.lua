@@ -56,10 +56,10 @@ end
 ---@return integer? code `ENOENT`, or `EBUSY` if it is used already.
 function service.address(default, which)
   which = which or 1
-  if default ~= nil and type(default) ~= "string" then
-    error(("bad argument #1 to 'address' (string expected, got %s)"):format(
-      type(default)), 2)
-  elseif math.type(which) ~= "integer" and type(which) ~= "string" then
+  if default ~= nil then
+    options.check("address", 1, "string", default)
+  end
+  if math.type(which) ~= "integer" and type(which) ~= "string" then
     error(("bad argument #2 to 'address' (integer or string expected, got %s)")
       :format(type(which)), 2)
   end
@@ -106,10 +106,7 @@ end
 --- Tells whoever started this program what it is doing, in one line.
 ---@param text string
 function service.status(text)
-  if type(text) ~= "string" then
-    error(("bad argument #1 to 'status' (string expected, got %s)"):format(
-      type(text)), 2)
-  end
+  options.check("status", 1, "string", text)
   tell("STATUS=" .. text:gsub("%c", " "))
 end
 

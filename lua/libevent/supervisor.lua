@@ -361,7 +361,7 @@ end
 ---@return string? message
 ---@return integer? code An errno value, such as `EADDRINUSE`.
 function supervisor.supervisor(given)
-  local command, rest = plan.split(given)
+  local command, rest = options.split("supervisor", given)
   local how, socket_options = options.deal("supervisor", 1, rest, plan.kinds,
     plan.listening)
   local list = plan.complete(how, command)

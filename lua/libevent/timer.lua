@@ -2,19 +2,18 @@
 -- @within libevent
 
 local core = require "libevent.core"
+local options = require "libevent.options"
 local task = require "libevent.task"
 
 local timer = {}
 
-local function check(name, arg, good, expected, value)
+local is_seconds = options.is_seconds
+
+local function check(name, good, expected, value)
   if not good then
-    error(("bad argument #%d to '%s' (%s expected, got %s)"):format(arg, name,
+    error(("bad argument #1 to '%s' (%s expected, got %s)"):format(name,
       expected, type(value) == "number" and value or type(value)), 3)
   end
-end
-
-local function is_seconds(value)
-  return type(value) == "number" and value >= 0 and value <= 1e9
 end
 
 --- Calls a function after some time, in a task of its own.
@@ -23,8 +22,8 @@ end
 ---@param ... any Its arguments.
 ---@return libevent.timer timer That can be deleted, to call nothing.
 function timer.after(seconds, fn, ...)
-  check("after", 1, is_seconds(seconds), "seconds from 0 to 1e9", seconds)
-  check("after", 2, type(fn) == "function", "function", fn)
+  check("after", is_seconds(seconds), "seconds from 0 to 1e9", seconds)
+  options.check("after", 2, "function", fn)
   local base, arguments = task.base(), table.pack(...)
   local self = base:timer(function()
     base:task(fn, table.unpack(arguments, 1, arguments.n))
@@ -52,12 +51,12 @@ end
 ---@return libevent.timer|fun(): integer timer That can be deleted, to end it;
 -- the iterator gives the number of the moment, without those that were missed.
 function timer.every(seconds, fn)
-  check("every", 1, is_seconds(seconds) and seconds > 0,
+  check("every", is_seconds(seconds) and seconds > 0,
     "seconds above 0, to 1e9", seconds)
   if fn == nil then
     return ticks(seconds)
   end
-  check("every", 2, type(fn) == "function", "function", fn)
+  options.check("every", 2, "function", fn)
   local base, call = task.base(), nil
   local self = base:timer(function(self)
     self:add(seconds)

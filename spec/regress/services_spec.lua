@@ -3,8 +3,8 @@
 local ctl = require "libevent.evrun.ctl"
 local helper = require "spec.helper"
 local libevent = require "libevent"
+local layout = require "libevent.repl.layout"
 local log = require "libevent.log"
-local look = require "libevent.evrun.look"
 local posix = require "spec.posix"
 local services = require "spec.services"
 local tail = require "libevent.supervisor.tail"
@@ -274,7 +274,7 @@ describe("a worker", function()
   end))
 
   it("does not drive a terminal", function()
-    assert.equal("a?[2J ? \u{e4}", look.plain "a\27[2J \u{9b} \u{e4}")
-    assert.equal("a?b??", look.plain "a\x9bb\xe4\127")
+    assert.equal("a?[2J ? \u{e4}", layout.plain "a\27[2J \u{9b} \u{e4}")
+    assert.equal("a?b??", layout.plain "a\x9bb\xe4\127")
   end)
 end)

@@ -13,6 +13,16 @@ local folder = {}
 -- process: a new one may not listen yet.
 local fresh = 5
 
+--- Tells whether a console, or a service, may be called so.
+---@param name string
+---@return boolean ok
+function folder.is_name(name)
+  return name:find "^[%w_-]+$" ~= nil
+end
+
+--- What a name consists of, for messages.
+folder.naming = "letters, digits, _ and - expected"
+
 --- Returns the path of the folder: below `XDG_RUNTIME_DIR`, if that is a folder
 -- of this user, else in `/tmp`.
 ---@return string path

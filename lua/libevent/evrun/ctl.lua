@@ -2,6 +2,7 @@
 
 local encode = require "libevent.evrun.json".encode
 local find = require "libevent.console.find"
+local layout = require "libevent.repl.layout"
 local look = require "libevent.evrun.look"
 local protocol = require "libevent.console.protocol"
 local units = require "libevent.evrun.units"
@@ -39,13 +40,13 @@ local function show(status)
     local counters = each.counters or {}
     rows[i + 1] = {
       tostring(each.worker), workers.state(each), known(each.pid),
-      known(each.age, look.age), tostring(each.deaths),
+      known(each.age, units.age), tostring(each.deaths),
       known(counters.connections, units.whole),
       known(counters.lua, units.bytes),
-      table.concat(each.addresses, " "), known(each.last_death, look.plain),
+      table.concat(each.addresses, " "), known(each.last_death, layout.plain),
     }
   end
-  return ("%s\n%s"):format(workers.head(status), look.columns(rows,
+  return ("%s\n%s"):format(workers.head(status), layout.columns(rows,
     { true, false, true, true, true, true, true }))
 end
 

@@ -101,48 +101,4 @@ function look.run(fn, ...)
   return 0
 end
 
---- A text of others without what drives a terminal, be it one of UTF-8 or of
--- bytes.
-function look.plain(text)
-  text = tostring(text)
-  text = utf8.len(text) and text:gsub("\xC2[\x80-\x9F]", "?")
-    or text:gsub("[\x80-\xFF]", "?")
-  return (text:gsub("%c", "?"))
-end
-
---- Seconds as one reads them.
-function look.age(seconds)
-  local s = math.floor(seconds)
-  if s < 60 then
-    return s .. "s"
-  elseif s < 3600 then
-    return ("%dm%02ds"):format(s // 60, s % 60)
-  elseif s < 86400 then
-    return ("%dh%02dm"):format(s // 3600, s % 3600 // 60)
-  end
-  return ("%dd%02dh"):format(s // 86400, s % 86400 // 3600)
-end
-
---- Rows as lines with columns; those named in `right` end at the same place.
----@param rows string[][]
----@param right table<integer,boolean>
----@return string text
-function look.columns(rows, right)
-  local widths, lines = {}, {}
-  for _, row in ipairs(rows) do
-    for i, text in ipairs(row) do
-      widths[i] = math.max(widths[i] or 0, utf8.len(text) or #text)
-    end
-  end
-  for n, row in ipairs(rows) do
-    local cells = {}
-    for i, text in ipairs(row) do
-      local fill = (" "):rep(widths[i] - (utf8.len(text) or #text))
-      cells[i] = right[i] and fill .. text or text .. fill
-    end
-    lines[n] = table.concat(cells, "  "):gsub("%s+$", "") .. "\n"
-  end
-  return table.concat(lines)
-end
-
 return look

@@ -3,7 +3,9 @@
 local encode = require "libevent.evrun.json".encode
 local find = require "libevent.console.find"
 local folder = require "libevent.console.folder"
+local layout = require "libevent.repl.layout"
 local look = require "libevent.evrun.look"
+local units = require "libevent.evrun.units"
 
 local usage = [[
 usage: evrun ps [options]
@@ -54,13 +56,13 @@ local function text(all)
   local lines = { { "PID", "NAME", "AGE", "TASKS", "CONNECTIONS", "SCRIPT" } }
   for _, row in ipairs(all) do
     lines[#lines + 1] = row.answers and {
-      tostring(row.pid), row.name, look.age(row.age), tostring(row.tasks),
-      tostring(row.connections), look.plain(row.script),
+      tostring(row.pid), row.name, units.age(row.age), tostring(row.tasks),
+      tostring(row.connections), layout.plain(row.script),
     } or {
       tostring(row.pid), row.name, "-", "-", "-", "(does not answer)",
     }
   end
-  return look.columns(lines, { true, false, true, true, true })
+  return layout.columns(lines, { true, false, true, true, true })
 end
 
 local function ps(as_json, timeout)

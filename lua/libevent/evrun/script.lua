@@ -4,6 +4,7 @@
 local core = require "libevent.core"
 local log = require "libevent.log"
 local describe = require "libevent.log.format".tostring
+local look = require "libevent.evrun.look"
 local service = require "libevent.service"
 local task = require "libevent.task"
 
@@ -78,11 +79,6 @@ local function open_console()
   end
 end
 
-local function fail(message)
-  io.stderr:write("evrun: ", message, "\n")
-  return 1
-end
-
 --- Runs a script, and then what is typed if that is wanted; returns the exit
 -- status.
 ---@param got table What the command line says.
@@ -92,7 +88,7 @@ end
 return function(got, interactive, version)
   local list, message = steps(got)
   if not list then
-    return fail(message)
+    return look.fail(message)
   end
   local base <close> = assert(core.event_base())
   base:on_error(complain)
@@ -116,5 +112,5 @@ return function(got, interactive, version)
   if ok then
     return 0
   end
-  return fail(task.traceback() or describe(err))
+  return look.fail(task.traceback() or describe(err))
 end

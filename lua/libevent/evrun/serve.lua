@@ -2,6 +2,7 @@
 
 local addresses = require "libevent.supervisor.addresses"
 local core = require "libevent.core"
+local folder = require "libevent.console.folder"
 local look = require "libevent.evrun.look"
 
 local usage = [[
@@ -54,9 +55,8 @@ end
 
 --- What a service is called: as its script, unless something else is said.
 local function name_of(got)
-  if got.name and not got.name:find "^[%w_-]+$" then
-    return nil, ("'%s' is no name: letters, digits, _ and - expected"):format(
-      got.name)
+  if got.name and not folder.is_name(got.name) then
+    return nil, ("'%s' is no name: %s"):format(got.name, folder.naming)
   end
   local name = got.name or got[1]:match "([^/]*)$":gsub("%.lua$", "")
     :gsub("[^%w_-]", "_")

@@ -2,6 +2,7 @@
 
 local core = require "libevent.core"
 local find = require "libevent.console.find"
+local layout = require "libevent.repl.layout"
 local look = require "libevent.evrun.look"
 local top_service = require "libevent.evrun.top_service"
 local units = require "libevent.evrun.units"
@@ -59,8 +60,8 @@ local function measured(now, before, seconds)
   local longest = now.longest
   if longest then
     text = text .. ("longest %s at %s (%s)\n"):format(
-      duration(longest.seconds), look.plain(longest.place),
-      look.plain(longest.what))
+      duration(longest.seconds), layout.plain(longest.place),
+      layout.plain(longest.what))
   end
   return text
 end
@@ -70,10 +71,10 @@ local function places(sample, most)
   local rows = { { "TASKS", "NAME", "WHERE", "WAITS FOR" } }
   for i = 1, math.min(#sample.places, most) do
     local place = sample.places[i]
-    rows[i + 1] = { tostring(place.n), look.plain(place.name or "-"),
-      look.plain(place.where), look.plain(place.waits) }
+    rows[i + 1] = { tostring(place.n), layout.plain(place.name or "-"),
+      layout.plain(place.where), layout.plain(place.waits) }
   end
-  local text = look.columns(rows, { true })
+  local text = layout.columns(rows, { true })
   local more = sample.places_in_all - #rows + 1
   return more > 0 and ("%s… and %d places more\n"):format(text, more) or text
 end
@@ -85,8 +86,8 @@ local function screen(now, before, most)
     return (now[name] - before[name]) / seconds
   end
   return table.concat {
-    ("%s (process %d)  up %s  %s\n"):format(look.plain(now.name), now.pid,
-      look.age(now.age), look.plain(now.script)),
+    ("%s (process %d)  up %s  %s\n"):format(layout.plain(now.name), now.pid,
+      units.age(now.age), layout.plain(now.script)),
     ("tasks %d  connections %d  objects %d  errors %d\n"):format(now.tasks,
       now.connections, now.objects, now.errors),
     ("memory %s Lua, %s resident\n"):format(bytes(now.lua),

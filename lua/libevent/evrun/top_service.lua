@@ -4,7 +4,7 @@
 -- are differences of what was told, over the time between that, and stay until
 -- something new is told.
 
-local look = require "libevent.evrun.look"
+local layout = require "libevent.repl.layout"
 local units = require "libevent.evrun.units"
 local workers = require "libevent.evrun.workers"
 
@@ -135,13 +135,13 @@ local function row(each, one)
   local counters, rates = each.counters or {}, one.rates
   return {
     whole(each.worker), workers.state(each), known(each.pid, whole),
-    known(each.age, look.age), whole(each.deaths),
+    known(each.age, units.age), whole(each.deaths),
     known(counters.connections, whole), known(counters.tasks, whole),
     known(rates.accepts, short), known(rates.bytes_read, bytes),
     known(rates.bytes_written, bytes), known(counters.errors, whole),
     known(one.load, percent), known(each.resident, bytes),
     known(counters.lua, bytes), known(counters.late, units.duration),
-    known(each.last_death, look.plain),
+    known(each.last_death, layout.plain),
   }
 end
 
@@ -159,7 +159,7 @@ function Service:screen(most)
       function(each)
         return each.deaths
       end) or 0),
-    totals(self), "\n", look.columns(rows, right),
+    totals(self), "\n", layout.columns(rows, right),
     more > 0 and ("… and %d workers more\n"):format(more) or "",
   }
 end

@@ -42,6 +42,21 @@ function units.duration(seconds)
     or ("%.1f s"):format(seconds)
 end
 
+--- A time that may be long.
+---@param seconds number
+---@return string text
+function units.age(seconds)
+  local s = math.floor(seconds)
+  if s < 60 then
+    return s .. "s"
+  elseif s < 3600 then
+    return ("%dm%02ds"):format(s // 60, s % 60)
+  elseif s < 86400 then
+    return ("%dh%02dm"):format(s // 3600, s % 3600 // 60)
+  end
+  return ("%dd%02dh"):format(s // 86400, s % 86400 // 3600)
+end
+
 --- What a function says of a value; "-" where that is not known.
 ---@param value any
 ---@param fn? fun(value: any): string

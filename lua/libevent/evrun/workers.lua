@@ -1,7 +1,8 @@
 --- What `evrun ctl` and `evrun top` say of a service and its workers, as
 -- @{supervisor:status} returns them.
 
-local look = require "libevent.evrun.look"
+local layout = require "libevent.repl.layout"
+local units = require "libevent.evrun.units"
 
 local workers = {}
 
@@ -10,8 +11,8 @@ local workers = {}
 ---@return string text
 function workers.head(status)
   return ("%s (process %d)  %s  up %s  reloads %d"):format(
-    look.plain(status.name or "?"), status.pid, status.state,
-    look.age(status.age), status.reloads)
+    layout.plain(status.name or "?"), status.pid, status.state,
+    units.age(status.age), status.reloads)
 end
 
 --- What a worker does, and when it will be started again if it is not there.

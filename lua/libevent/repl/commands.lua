@@ -2,6 +2,7 @@
 
 local docs = require "libevent.docs"
 local evaluate = require "libevent.repl.evaluate"
+local layout = require "libevent.repl.layout"
 local show = require "libevent.repl.show"
 local task = require "libevent.task"
 
@@ -19,25 +20,6 @@ local help = [[
 Anything else is Lua: an expression shows its values, = before it is not needed.
 _ is the last value. Ctrl-C stops what runs.
 ]]
-
---- Lines with columns of equal width.
-local function columns(rows)
-  local widths, lines = {}, {}
-  for _, row in ipairs(rows) do
-    for i, text in ipairs(row) do
-      widths[i] = math.max(widths[i] or 0, utf8.len(text) or #text)
-    end
-  end
-  for n, row in ipairs(rows) do
-    local cells = {}
-    for i, text in ipairs(row) do
-      local width = i < #row and widths[i] or 0
-      cells[i] = text .. (" "):rep(width - (utf8.len(text) or #text))
-    end
-    lines[n] = table.concat(cells, "  "):match "^(.-) *$" .. "\n"
-  end
-  return table.concat(lines)
-end
 
 local named = {}
 
@@ -61,7 +43,7 @@ function named.objects(session)
         or "",
     }
   end
-  session.write(columns(rows))
+  session.write(layout.columns(rows))
 end
 
 --- Who waits for what.
@@ -70,7 +52,7 @@ function named.tasks(session)
   for i, each in ipairs(task.tasks(session.base)) do
     rows[i] = { each.name, each.waits or each.status, each.where or "" }
   end
-  session.write(columns(rows))
+  session.write(layout.columns(rows))
 end
 
 --- What the loop has done.

@@ -3,8 +3,8 @@
 
 local core = require "libevent.core"
 local commands = require "libevent.repl.commands"
-local evaluate = require "libevent.repl.evaluate"
 local complete = require "libevent.repl.complete"
+local evaluate = require "libevent.repl.evaluate"
 local show = require "libevent.repl.show"
 local tasks = require "libevent.task"
 

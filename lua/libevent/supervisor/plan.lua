@@ -46,25 +46,6 @@ local function read_addresses(listen)
   return list, n
 end
 
---- Returns the program and its arguments, and the other fields.
----@param given any
----@return string[] command
----@return table rest
-function plan.split(given)
-  local command, rest = {}, {}
-  for key, value in pairs(type(given) == "table" and given or {}) do
-    if math.type(key) == "integer" then
-      command[key] = value
-    else
-      rest[key] = value
-    end
-  end
-  if #command == 0 then
-    bad "a program and its arguments expected"
-  end
-  return command, rest
-end
-
 --- Completes the options.
 ---@param how table Those of `plan.kinds`.
 ---@param command string[]
