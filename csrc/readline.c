@@ -27,9 +27,7 @@ the process exits, or the module is collected.
 /* Bytes that are read before the loop goes on. */
 enum { LEV_MOST = 4096 };
 
-/* Readline's state is that of the process, so is what we know of it. Who has
- * taken it, in whichever thread, is the only one to touch the rest. */
-static atomic_bool taken;
+static atomic_bool taken; /* see editor.h */
 
 lev_editor lev_readline;
 

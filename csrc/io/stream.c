@@ -251,7 +251,7 @@ static int l_stream_detach(lua_State *L) {
   int fd = self->fd;
   self->fd = -1;
   event_del(&self->event);
-  lev_socket_open(L, socket, fd);
+  lev_socket_open(L, socket, fd); /* it is owned already, so there is room */
   socket->head.accepted = self->head.accepted;
   lev_close(L, &self->head);
   return 2;

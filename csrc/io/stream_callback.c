@@ -62,8 +62,6 @@ static void tellwritten(lev_stream *self) {
     lev_leave(&f, &self->head, 0);
 }
 
-/* What there is to call; the most urgent first, and the object may be gone
- * afterwards. False if there is nothing. */
 bool lev_stream_callnext(lev_stream *self) {
   if (self->head.slot == 0 || !self->head.open || self->reader != NULL)
     return false;

@@ -13,7 +13,7 @@
 
 #include "readline/editor.h"
 
-/* Makes the folders of a file. */
+/* Makes the folders of a file; what is in the way is told when it is opened. */
 static void make_folders(char *path) {
   for (char *at = path; (at = strchr(at + 1, '/')) != NULL;) {
     *at = '\0';

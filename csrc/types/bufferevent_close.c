@@ -124,7 +124,7 @@ bool lev_bufferevent_linger(lua_State *L, lev_object *object, bool now) {
   if (lev_unsent(self) == 0)
     lev_bufferevent_shut(self);
   else
-    lev_bufferevent_arm(self);
+    lev_bufferevent_arm(self); /* if it cannot, the deadline ends it */
   return true;
 }
 

@@ -297,9 +297,10 @@ it. Does the work of `bufferevent_flush`.
 other end is told of the end, too.
 @return boolean? ok
 @return string? message
-@return integer? code `EPIPE` if the other end is closed.
+@return integer? code `EPIPE` if the other end is closed, or another errno value.
 */
 int l_bufferevent_flush(lua_State *L) {
+  enum { NORMAL, FLUSH, FINISHED };
   static const char *const names[] = { "normal", "flush", "finished", NULL };
   lev_bufferevent *self = lev_bufferevent_self(L);
   short what = lev_checkmask(L, 2, "rw");
@@ -307,12 +308,11 @@ int l_bufferevent_flush(lua_State *L) {
   if (lev_isalone(self))
     return lev_failure(L, "flush", EPIPE);
   if (lev_ispair(self)) {
-    lev_pair_move(L, self, 1, mode > 0 ? what : 0);
-    if (mode == 2 && what & EV_WRITE)
+    lev_pair_move(L, self, 1, mode != NORMAL ? what : 0);
+    if (mode == FINISHED && what & EV_WRITE)
       lev_pair_end(L, self, 1, EV_WRITE);
   }
-  lev_bufferevent_update(L, self, 1);
-  return lev_result(L, 1, "flush");
+  return lev_result(L, lev_bufferevent_update(L, self, 1), "flush");
 }
 
 /***

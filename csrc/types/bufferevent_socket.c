@@ -182,7 +182,7 @@ int l_bufferevent_detach(lua_State *L) {
   int fd = self->fd;
   self->fd = -1;
   bufferevent_setfd(self->ptr, -1);
-  lev_socket_open(L, socket, fd);
+  lev_socket_open(L, socket, fd); /* it is owned already, so there is room */
   socket->head.accepted = self->head.accepted;
   lev_close(L, &self->head);
   return 2;

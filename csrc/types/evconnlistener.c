@@ -121,7 +121,7 @@ static int l_evconnlistener_new(lua_State *L) {
     lev_setcallback(L, -1, LEV_UV_CALLBACK, 4);
   lev_socket_recheck(L, 2, socket);
   self->generation = lev_generation();
-  self->collected = self->reported = -1e9;
+  self->collected = self->reported = -LEV_LONG_AGO;
   if (socket != NULL
           ? !lev_canwatch(base, socket->fd) || !lev_listen_on(socket->fd, &how)
           : !listento(L, self, &a, &how))

@@ -11,6 +11,8 @@
 
 enum { LEV_BURST = 64 }; /* connections accepted in one turn */
 
+#define LEV_LONG_AGO 1e9 /* seconds */
+
 enum { LEV_UV_ERROR_CB = 3, LEV_EVCONNLISTENER_UVS = 3 };
 
 typedef struct lev_evconnlistener {
