@@ -57,9 +57,12 @@ bool lev_listen_on(int fd, const lev_listening *how);
 /* Whether a path still is the file it was. [-0, +0, -] */
 bool lev_samefile(const char *path, const struct stat *was);
 
-/* Seconds after which to try again where there are no descriptors, and between
- * two reports of that. */
-extern const double lev_accept_retry, lev_accept_report;
+/* Seconds after which to try again where there are no descriptors. */
+extern const double lev_accept_retry;
+
+/* Where none can be accepted: whether to try again after a collection, and if
+ * not, whether it is to be reported. Notes that. [-0, +0, -] */
+bool lev_accept_collects(lev_evconnlistener *self, bool *reports);
 
 /* Accepts one connection; -1 with errno. [-0, +0, -] */
 int lev_accept(lev_evconnlistener *self, lev_address *peer);
@@ -70,7 +73,7 @@ bool lev_accept_istrouble(int code);
 
 /* Tells the error callback of the listener at an index, or else the log, that
  * none can be accepted. [-0, +0, v] */
-void lev_accept_report_to(lua_State *L, int index, int code);
+void lev_accept_report(lua_State *L, int index, int code);
 
 /* Resumes the task that waits for a connection. [-0, +0, -] */
 void lev_accept_resume(lev_evconnlistener *self);

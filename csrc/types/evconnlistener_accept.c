@@ -14,7 +14,9 @@
 #include "types/socket.h"
 
 const double lev_accept_retry = 0.1;
-const double lev_accept_report = 1.0;
+
+/* Seconds between two collections for descriptors, and two reports. */
+static const double often = 1.0;
 
 /* A connection on its way into Lua. */
 typedef struct arrival {
@@ -86,7 +88,7 @@ static void welcome(lev_evconnlistener *self, arrival *a) {
     reject(self, a);
 }
 
-void lev_accept_report_to(lua_State *L, int index, int code) {
+void lev_accept_report(lua_State *L, int index, int code) {
   const lev_object *self = lua_touserdata(L, index);
   int top = lua_gettop(L);
   bool told = lua_getiuservalue(L, index, LEV_UV_ERROR_CB) == LUA_TFUNCTION;
@@ -98,6 +100,17 @@ void lev_accept_report_to(lua_State *L, int index, int code) {
   else
     lev_log_put(EVENT_LOG_WARN, lua_tostring(L, -2));
   lua_settop(L, top);
+}
+
+bool lev_accept_collects(lev_evconnlistener *self, bool *reports) {
+  double now = lev_now();
+  bool collects = now - self->collected >= often;
+  *reports = !collects && now - self->reported >= often;
+  if (collects)
+    self->collected = now;
+  if (*reports)
+    self->reported = now;
+  return collects;
 }
 
 /* Why accept failed, on its way into Lua. */
@@ -121,22 +134,16 @@ static int calltrouble(lua_State *L) {
   event_del(&self->event);
   self->paused = true;
   if (t->reports)
-    lev_accept_report_to(L, 2, t->code);
+    lev_accept_report(L, 2, t->code);
   return 0;
 }
 
 /* There are no descriptors, or something is wrong with the socket. Returns
  * whether to go on. */
 static bool suffer(lev_evconnlistener *self, int code) {
-  double t = lev_now();
   lev_frame f;
   trouble it = { .code = code };
-  it.collects = t - self->collected >= lev_accept_report;
-  it.reports = !it.collects && t - self->reported >= lev_accept_report;
-  if (it.collects)
-    self->collected = t;
-  if (it.reports)
-    self->reported = t;
+  it.collects = lev_accept_collects(self, &it.reports);
   if (lev_entercall(&f, &self->head, 0, calltrouble)) {
     lua_pushlightuserdata(f.L, &it);
     lev_leave(&f, &self->head, 2);

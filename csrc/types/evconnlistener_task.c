@@ -55,15 +55,12 @@ static int await(lua_State *L, lev_evconnlistener *self, bool pause) {
 
 /* There are no descriptors. Returns whether a collection may have freed some. */
 static bool suffer(lua_State *L, lev_evconnlistener *self, int code) {
-  double now = lev_now();
-  bool collects = now - self->collected >= lev_accept_report;
-  if (collects) {
-    self->collected = now;
+  bool reports;
+  bool collects = lev_accept_collects(self, &reports);
+  if (collects)
     lua_gc(L, LUA_GCCOLLECT);
-  } else if (now - self->reported >= lev_accept_report) {
-    self->reported = now;
-    lev_accept_report_to(L, 1, code);
-  }
+  else if (reports)
+    lev_accept_report(L, 1, code);
   return collects;
 }
 
