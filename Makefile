@@ -240,12 +240,16 @@ analyze: ## the C code by gcc's analyzer, path by path
 	$(MAKE) --no-print-directory BUILD=build/analyzer CC=gcc HARDENING= \
 	  CFLAGS='-O1 -fanalyzer -Wno-analyzer-malloc-leak -Werror' all
 
-lint: all format-check floors exports api analyze ## luacheck, clang-tidy, cppcheck, analyze, floors, exports
+lint: all format-check columns floors exports api analyze ## luacheck, clang-tidy, cppcheck, analyze, columns, floors, exports
 	@luacheck -q $(LUA_FILES)
 	$(MAKE) --no-print-directory BUILD=build/gcc CC=gcc CFLAGS='-O2 -Werror' all build-specs build-bench
 	$(MAKE) --no-print-directory BUILD=build/clang CC=$(CLANG) CFLAGS='-O2 -Werror' all build-specs build-bench
 	@cppcheck --quiet --std=c11 --enable=warning,performance,portability --error-exitcode=1 --inline-suppr --suppress=missingIncludeSystem -Icsrc csrc
 	@$(CLANG)-tidy --quiet $(CORE_SOURCES) $(if $(READLINE),$(READLINE_SOURCES)) -- $(filter-out -f%,$(FLAGS)) 2>$(BUILD)/tidy.txt || { cat $(BUILD)/tidy.txt; false; }
+
+# clang-format leaves comments as they are. A type of a docstring is one line.
+columns:
+	@! LC_ALL=C.UTF-8 grep -rnE '^.{81}' csrc | grep -vE ':@(param|return) [^ ]+ fun\('
 
 # An include may point to its own floor or down, never up.
 floors:
@@ -300,5 +304,5 @@ help: ## this list
 
 FORCE:
 .PHONY: all install uninstall env deps demo test specs build-specs build-bench stress sanitize \
-  checked moving debug-mode fuzz soak memory faults coverage format format-check analyze lint floors exports documented api docs types check \
+  checked moving debug-mode fuzz soak memory faults coverage format format-check analyze lint columns floors exports documented api docs types check \
   rock bench clean help FORCE

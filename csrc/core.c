@@ -70,8 +70,9 @@ Makes objects remember where they are created: @{event_base:objects} tells it.
 Nobody has to close what the collector finds; but that may be late, and until
 then the descriptor stays open. So while this is on, each object that has one,
 and that the collector or the end of the Lua state has to close, is a warning in
-Lua's sense, which this turns on: what it is, and where it was made. So is a task
-that has not ended then, with where it waits. 20 are told, the rest is counted.
+Lua's sense, which this turns on: what it is, and where it was made. So is a
+task that has not ended then, with where it waits. 20 are told, the rest is
+counted.
 @function libevent.track
 @param on boolean
 */

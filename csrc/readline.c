@@ -3,10 +3,10 @@ The line that is typed on the terminal of the process, by GNU readline: a module
 of its own, `libevent.readline`, which is built where that library is. It never
 waits for a key, so a loop goes on while somebody types.
 
-A process has one readline, so one Lua state at a time may use it. While a line is
-typed the terminal sends each key as it comes; it is in its usual mode before
-@{readline.prompt} and after @{readline.feed} has returned a line, and again when
-the process exits, or the module is collected.
+A process has one readline, so one Lua state at a time may use it. While a line
+is typed the terminal sends each key as it comes; it is in its usual mode before
+@{readline.prompt} and after @{readline.feed} has returned a line, and again
+when the process exits, or the module is collected.
 @module libevent.readline
 */
 
@@ -76,8 +76,8 @@ static void show(void) {
   fflush(rl_outstream);
 }
 
-/* At the end of the input readline may end the line or not, as it is set up: the
- * caller does. */
+/* At the end of the input readline may end the line or not, as it is set up:
+ * the caller does. */
 static void give_back(void) {
 #if RL_READLINE_VERSION >= 0x0801
   rl_eof_found = 0;
@@ -85,7 +85,8 @@ static void give_back(void) {
   rl_deprep_terminal();
 }
 
-/* Before what inputrc files say; what would wait for a key is off after them. */
+/* Before what inputrc files say; what would wait for a key is off after
+ * them. */
 static void configure(void) {
   rl_readline_name = "evrun";
   rl_instream = stdin;
@@ -161,8 +162,8 @@ static int l_prompt(lua_State *L) {
 Reads what has been typed, and does not wait. What is typed behind the end of a
 line stays where it is.
 @function readline.feed
-@return string|boolean|nil line Without its end; nil if it has none yet, false at
-the end of the input.
+@return string|boolean|nil line Without its end; nil if it has none yet, false
+at the end of the input.
 @return boolean? gone Whether that is so since the terminal has gone.
 */
 static int l_feed(lua_State *L) {
@@ -254,8 +255,9 @@ static int l_resize(lua_State *L) {
 }
 
 /***
-Lets a signal do to the process what it does by default, with the terminal in its
-usual mode; if the process goes on then, the line that was typed is shown again.
+Lets a signal do to the process what it does by default, with the terminal in
+its usual mode; if the process goes on then, the line that was typed is shown
+again.
 @function readline.raise
 @param signal integer Its number.
 */

@@ -1,6 +1,6 @@
 /* The connections that have come to the listeners of a base: what a server that
- * is to end waits for. Sockets carry the mark from the listener to the stream or
- * bufferevent that takes them over. */
+ * is to end waits for. Sockets carry the mark from the listener to the stream
+ * or bufferevent that takes them over. */
 
 #include "io/stream.h"
 #include "kernel/descriptor.h"
@@ -73,8 +73,8 @@ static int list(lua_State *L) {
 
 /***
 Returns the connections that have come to listeners of the base, as far as they
-wait for their peers: a task reads, or callbacks are told of what comes. Those of
-listeners in the background do not count.
+wait for their peers: a task reads, or callbacks are told of what comes. Those
+of listeners in the background do not count.
 @function event_base:accepted
 @return table connections A list of streams and bufferevents; its field `n` has
 how many there are in all, with those that a task works on, and those that are

@@ -2,9 +2,9 @@
 
 #include "io/task.h"
 
-/* What stands on the stack of a protected call: the message handler, and what was
- * on its way out of the task already, while <close> handlers run: the error and
- * its traceback in a table; else false; nil outside of tasks. */
+/* What stands on the stack of a protected call: the message handler, and what
+ * was on its way out of the task already, while <close> handlers run: the error
+ * and its traceback in a table; else false; nil outside of tasks. */
 enum { LEV_CAUGHT = 1, LEV_UNWOUND = 2 };
 
 static void pushunwound(lua_State *L, const lev_task *task) {
@@ -25,8 +25,8 @@ static void pushunwound(lua_State *L, const lev_task *task) {
   lua_pop(L, 1);
 }
 
-/* Pushes the traceback of the error on top of the stack, and gives the task back
- * what it had before. [-0, +1, -] */
+/* Pushes the traceback of the error on top of the stack, and gives the task
+ * back what it had before. [-0, +1, -] */
 static void pushtrace(lua_State *L, const lev_task *task) {
   int error = lua_gettop(L), self = error + 1;
   lev_task_push(L, task);
@@ -74,9 +74,9 @@ static int pcallk(lua_State *L, int status, lua_KContext ctx) {
 }
 
 /***
-Calls a function as `pcall` does, but does not catch what ends the task itself: a
-cancel, and a deadline that is over. So `<close>` variables of the function may
-still wait then.
+Calls a function as `pcall` does, but does not catch what ends the task itself:
+a cancel, and a deadline that is over. So `<close>` variables of the function
+may still wait then.
 @function libevent.pcall
 @param fn function
 @param ... any Its arguments.

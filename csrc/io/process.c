@@ -23,7 +23,8 @@ It is watched until it ends, and reaped then. Closing it while it runs kills it.
 /* Milliseconds in which a process that was killed surely ends. */
 enum { LEV_LOOKS = 1000 };
 
-/* Seconds between two looks where the system has no descriptor for a process. */
+/* Seconds between two looks where the system has no descriptor for a
+ * process. */
 static const double look_every = 0.02;
 
 /* A descriptor that is readable when the process has ended; -1 if there is none
@@ -113,20 +114,21 @@ static void due_process(const lev_frame *f, lev_object *object) {
 Starts a program. Descriptors that are not named are not passed on, and signals
 do in it what they do by default.
 @function event_base:process
-@param arguments string[] The program, by its path or looked for in `PATH`, and its
-arguments.
+@param arguments string[] The program, by its path or looked for in `PATH`, and
+its arguments.
 @param options table|nil Any of:
 - `env`: table of strings, all its environment; that of this process by default;
 - `setenv`: table, what is different in it: strings, and false for what is not
   passed on;
 - `directory`: string, where it begins;
-- `fds`: table, its descriptors by number: numbers, files, or objects that have one;
-  0, 1 and 2 are those of this process by default, and `false` gives none;
-- `limits`: table of integers, in the units of setrlimit(2), by name: `as`, `core`,
-  `cpu`, `data`, `fsize`, `nofile`, `nproc`, `stack`;
+- `fds`: table, its descriptors by number: numbers, files, or objects that have
+  one; 0, 1 and 2 are those of this process by default, and `false` gives none;
+- `limits`: table of integers, in the units of setrlimit(2), by name: `as`,
+  `core`, `cpu`, `data`, `fsize`, `nofile`, `nproc`, `stack`;
 - `session`, `group`: booleans, whether it begins one of its own;
 - `parent_ends`: name of a signal that it gets when this process ends;
-- `listen_pid`: boolean, sets `LISTEN_PID` to its number, for sockets it inherits.
+- `listen_pid`: boolean, sets `LISTEN_PID` to its number, for sockets it
+  inherits.
 @return libevent.process? process
 @return string? message What has failed, such as `"exec: Permission denied"`.
 @return integer? code An errno value.

@@ -1,5 +1,6 @@
 /* How to start a program, as Lua says it. What is read is copied to where no
- * script can change it, and stands on the stack until the program is started. */
+ * script can change it, and stands on the stack until the program is
+ * started. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +21,8 @@ enum {
 
 static const char listen_pid[] = "LISTEN_PID=";
 
-/* Makes an array of the strings of the list on top of the stack, which no script
- * can reach, and leaves a block instead of it. [-1, +1, m] */
+/* Makes an array of the strings of the list on top of the stack, which no
+ * script can reach, and leaves a block instead of it. [-1, +1, m] */
 static char **pack(lua_State *L) {
   size_t n = lua_rawlen(L, -1), bytes = 0;
   for (size_t i = 1; i <= n; i++) {

@@ -3,8 +3,9 @@ A connection that is read and written in straight-line code, by tasks, or in
 callbacks. Made by @{event_base:stream}.
 
 Each direction has one task at most that waits. What is written goes to the
-socket at once, what it does not take is sent later; closing a stream still hands
-that over. What a peer sends is read even when nobody asks for it, up to 256 KiB.
+socket at once, what it does not take is sent later; closing a stream still
+hands that over. What a peer sends is read even when nobody asks for it, up to
+256 KiB.
 @classmod libevent.stream
 */
 
@@ -116,8 +117,8 @@ static int l_stream_error(lua_State *L) {
 }
 
 /***
-Returns how much waits: bytes that were read and nobody has taken, and bytes that
-were written and are not sent.
+Returns how much waits: bytes that were read and nobody has taken, and bytes
+that were written and are not sent.
 @function stream:pending
 @return integer unread
 @return integer unsent
@@ -140,8 +141,8 @@ double lev_stream_idle(const lev_stream *self) {
 Tells how long the connection has been idle: since something was last read from
 the peer or sent to it, or since the stream was made.
 @function stream:idle
-@return number? seconds Exact to some milliseconds; nil while it is busy: there is
-input that nobody has taken, output that is not sent, a file being sent, or a
+@return number? seconds Exact to some milliseconds; nil while it is busy: there
+is input that nobody has taken, output that is not sent, a file being sent, or a
 relay or handshake going on.
 */
 static int l_stream_idle(lua_State *L) {

@@ -258,8 +258,8 @@ void lev_sendfile_end(lev_stream *self, int code);
 FILE *lev_sendfile_checksource(lua_State *L);
 
 /* Opens that, and notes what of it is to be sent: from an offset on, or where
- * the file is if that is negative; so many bytes, or all. The object is open then,
- * whatever comes of it; false with errno. [-0, +0, v] */
+ * the file is if that is negative; so many bytes, or all. The object is open
+ * then, whatever comes of it; false with errno. [-0, +0, v] */
 bool lev_sendfile_open(lua_State *L, lev_sendfile *file, lua_Integer offset,
                        lua_Integer length);
 

@@ -214,8 +214,8 @@ Sets the callbacks; those that are absent come no more.
 - `read`: fun(stream, data), with all that has come;
 - `write`: fun(stream), when all that was queued is sent;
 - `event`: fun(stream, what, direction, message, code): `what` is `"eof"`,
-  `"error"` or `"timeout"`, `direction` `"r"` or `"w"`; an error or timeout has a
-  message and an errno value.
+  `"error"` or `"timeout"`, `direction` `"r"` or `"w"`; an error or timeout has
+  a message and an errno value.
 @return boolean? ok
 @return string? message
 @return integer? code An errno value.

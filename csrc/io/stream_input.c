@@ -1,5 +1,5 @@
-/* What a stream has read and nobody has taken: it stands in the area of the base
- * or in an evbuffer, never in both. */
+/* What a stream has read and nobody has taken: it stands in the area of the
+ * base or in an evbuffer, never in both. */
 
 #include <errno.h>
 #include <string.h>

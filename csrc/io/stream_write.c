@@ -321,8 +321,8 @@ Ends one direction of the connection, or both.
 `"w"` ends what this side sends, once all of it is sent: the peer reads it, and
 then the end. Reading goes on.
 
-`"r"` ends the input, as if the peer had ended what it sends: what the stream has
-read already can still be taken, then who reads or relays, and the event
+`"r"` ends the input, as if the peer had ended what it sends: what the stream
+has read already can still be taken, then who reads or relays, and the event
 callback, are told of the end. Nothing more is read, and the peer is not told;
 writing goes on. What comes later is discarded when the stream is closed, so
 that the peer gets what was written.

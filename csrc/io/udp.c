@@ -1,6 +1,6 @@
 /***
-A socket for datagrams: UDP, over IPv4 or IPv6, in tasks or in callbacks. Made by
-@{event_base:udp}.
+A socket for datagrams: UDP, over IPv4 or IPv6, in tasks or in callbacks. Made
+by @{event_base:udp}.
 
 Each direction has one task at most that waits. A datagram comes as a whole or
 not at all, and nothing tells of one that is lost on its way.

@@ -2,9 +2,9 @@
  * What the files of the datagram socket share.
  *
  * All datagrams of a base are received into one area of it, which holds them
- * only until they are Lua strings. Input is watched while a task waits for it or
- * a callback may come; what watches it stays until an event comes that nobody
- * waits for.
+ * only until they are Lua strings. Input is watched while a task waits for it
+ * or a callback may come; what watches it stays until an event comes that
+ * nobody waits for.
  */
 #ifndef LEV_IO_UDP_H
 #define LEV_IO_UDP_H

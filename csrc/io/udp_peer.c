@@ -12,8 +12,8 @@
 #include "kernel/result.h"
 
 /***
-Connects to a peer: datagrams go to it and come from it alone, and errors that it
-tells of are results of the next call.
+Connects to a peer: datagrams go to it and come from it alone, and errors that
+it tells of are results of the next call.
 @function udp:connect
 @param address? string None: dissolves that.
 @return boolean? ok

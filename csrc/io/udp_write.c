@@ -154,9 +154,9 @@ returned.
 @param timeout? number Seconds.
 @return integer? bytes
 @return string? message
-@return integer? code `ETIMEDOUT`; `ECANCELED` if the socket was closed; `EAGAIN`
-outside of tasks; `EMSGSIZE` for more than UDP can carry; or another errno value,
-which may be of a datagram before.
+@return integer? code `ETIMEDOUT`; `ECANCELED` if the socket was closed;
+`EAGAIN` outside of tasks; `EMSGSIZE` for more than UDP can carry; or another
+errno value, which may be of a datagram before.
 */
 int l_udp_sendto(lua_State *L) {
   lev_udp *self = checkfree(L);
@@ -281,8 +281,8 @@ static int batchk(lua_State *L, int status, lua_KContext ctx) {
 }
 
 /***
-Sends datagrams, up to 64 with one system call where the system has one for that;
-waits as @{udp:sendto} does.
+Sends datagrams, up to 64 with one system call where the system has one for
+that; waits as @{udp:sendto} does.
 @function udp:sendbatch
 @param list table Data and address in turn, as @{udp:recvbatch} returns them:
 `{ data, address, data, address }`; false stands for the peer of a connected

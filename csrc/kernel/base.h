@@ -170,8 +170,9 @@ static inline void lev_unsettle(lev_base *base) {
  * changed, if there are no descriptors for it. [-0, +0, -] */
 bool lev_reinit(lev_base *base);
 
-/* Whether the method can watch a descriptor of that number, which is to be asked
- * before it must: select would end the process. false with errno. [-0, +0, -] */
+/* Whether the method can watch a descriptor of that number, which is to be
+ * asked before it must: select would end the process. false with errno.
+ * [-0, +0, -] */
 bool lev_canwatch(const lev_base *base, int fd);
 
 #endif

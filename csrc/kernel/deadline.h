@@ -61,9 +61,9 @@ bool lev_deadlines_reinit(lev_base *base);
 void lev_deadlines_drop(lev_base *base);
 
 /* Sets or replaces the deadline of an object, which stands at a positive index,
- * counted from now, and pins the object; returns the moment. Set within a millisecond of its being
- * reached, in its own callback, it counts from the one reached: a timer that
- * adds itself again keeps its rate. [-0, +0, m] */
+ * counted from now, and pins the object; returns the moment. Set within a
+ * millisecond of its being reached, in its own callback, it counts from the one
+ * reached: a timer that adds itself again keeps its rate. [-0, +0, m] */
 double lev_deadline_add(lua_State *L, lev_object *self, int index,
                         double seconds);
 

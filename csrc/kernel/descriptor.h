@@ -46,13 +46,13 @@ void lev_fd_close(lev_state *state, int fd);
 ssize_t lev_fd_send(int fd, const struct iovec *v, int n);
 
 /* How many bytes the system has that nobody has read; and those that were sent
- * and that the peer does not have yet: they are lost if more comes from it after
- * a close. [-0, +0, -] */
+ * and that the peer does not have yet: they are lost if more comes from it
+ * after a close. [-0, +0, -] */
 size_t lev_fd_unread(int fd);
 size_t lev_fd_unacked(int fd);
 
-/* Which of some events of poll(2) are there now, and POLLERR, POLLHUP, POLLNVAL;
- * no signal hides them. [-0, +0, -] */
+/* Which of some events of poll(2) are there now, and POLLERR, POLLHUP,
+ * POLLNVAL; no signal hides them. [-0, +0, -] */
 short lev_fd_ready(int fd, short wanted);
 
 /* Makes it non-blocking and close-on-exec; false with errno. [-0, +0, -] */

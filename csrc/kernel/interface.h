@@ -1,5 +1,6 @@
 /*
- * Network interfaces, given by a name such as "eth0" or by an address of theirs.
+ * Network interfaces, given by a name such as "eth0" or by an address of
+ * theirs.
  */
 #ifndef LEV_INTERFACE_H
 #define LEV_INTERFACE_H

@@ -40,8 +40,8 @@ static void setleft(lua_State *L, const lev_task *task, lua_Integer left) {
 
 static void look(lua_State *L, lua_Debug *ar);
 
-/* Raises an error that says where the code is that is stopped: in a hook that is
- * level 0. */
+/* Raises an error that says where the code is that is stopped: in a hook that
+ * is level 0. */
 static void raiseat(lua_State *L, const char *message) {
   luaL_where(L, 0);
   lua_pushstring(L, message);
@@ -49,7 +49,8 @@ static void raiseat(lua_State *L, const char *message) {
   lua_error(L);
 }
 
-/* What is left when a task has to stop: it goes down from here with each error. */
+/* What is left when a task has to stop: it goes down from here with each
+ * error. */
 enum { LEV_USED_UP = -1, LEV_INTERRUPTED = -1000 };
 
 /* Raises; if that has been caught too often, with every instruction. */

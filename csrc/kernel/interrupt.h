@@ -3,14 +3,14 @@
  *
  * A task is armed before it starts: a count hook looks now and then whether it
  * has to stop, since a signal came or its instructions are used up. Coroutines
- * that it makes inherit the hook; tasks that it spawns do not. A task that has to
- * stop is raised an error in, again and again until it has ended, so that no
+ * that it makes inherit the hook; tasks that it spawns do not. A task that has
+ * to stop is raised an error in, again and again until it has ended, so that no
  * pcall keeps it alive.
  *
- * The signal is one that a base watches too, which then does what is left to do.
- * If it comes a second time and the base has not done so, whatever Lua code runs
- * is stopped, once, armed or not. A C function that does not return is out of
- * reach.
+ * The signal is one that a base watches too, which then does what is left to
+ * do. If it comes a second time and the base has not done so, whatever Lua code
+ * runs is stopped, once, armed or not. A C function that does not return is out
+ * of reach.
  */
 #ifndef LEV_INTERRUPT_H
 #define LEV_INTERRUPT_H
@@ -19,8 +19,9 @@
 
 #include "kernel/state.h"
 
-/* Lets a signal that libevent watches, for an owner, interrupt the code of a Lua
- * state; one signal of the process can. false if another does. [-0, +0, -] */
+/* Lets a signal that libevent watches, for an owner, interrupt the code of a
+ * Lua state; one signal of the process can. false if another does.
+ * [-0, +0, -] */
 bool lev_interrupt_watch(lev_state *state, const void *owner, int number);
 
 /* Whether it does for that owner; a forked child begins without.
@@ -36,8 +37,8 @@ void lev_interrupt_forget(void);
 /* Whether the signal has come, which is forgotten then. [-0, +0, -] */
 bool lev_interrupt_take(void);
 
-/* Arms a task that has not ended; it may run so many instructions, or any number
- * if 'limit' is 0. [-0, +0, m] */
+/* Arms a task that has not ended; it may run so many instructions, or any
+ * number if 'limit' is 0. [-0, +0, m] */
 void lev_interrupt_arm(lua_State *L, const lev_task *task, lua_Integer limit);
 
 /* Takes the hook off that a new coroutine has inherited. [-0, +0, -] */

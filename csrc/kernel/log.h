@@ -1,7 +1,7 @@
 /*
  * libevent's log lines on their way to the Lua function that asked for them.
- * They wait in the process (see process.h), since libevent may log anywhere, and
- * are delivered when the outermost callback of a loop has returned.
+ * They wait in the process (see process.h), since libevent may log anywhere,
+ * and are delivered when the outermost callback of a loop has returned.
  */
 #ifndef LEV_LOG_H
 #define LEV_LOG_H

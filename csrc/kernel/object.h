@@ -120,13 +120,13 @@ bool lev_isopen(const lev_object *self);
  * [-0, +0, v] */
 void *lev_usable(lua_State *L, lev_object *self);
 
-/* Raises where the base, which may be NULL, is a parent's: what belongs to it, an
- * object of that type, may not be used. [-0, +0, v] */
+/* Raises where the base, which may be NULL, is a parent's: what belongs to it,
+ * an object of that type, may not be used. [-0, +0, v] */
 void lev_refuseforeign(lua_State *L, const lev_base *base,
                        const lev_type *type);
 
-/* Whether the base of an object is this process's own; a parent's gets a backend
- * of its own for that, if it can. [-0, +0, -] */
+/* Whether the base of an object is this process's own; a parent's gets a
+ * backend of its own for that, if it can. [-0, +0, -] */
 bool lev_claim(lua_State *L, const lev_object *self);
 
 /* Returns the value at an index if it is an object of that type, open or

@@ -60,8 +60,8 @@ static void grow(lua_State *L, lev_slots *s, uint32_t slot) {
   s->capacity = capacity;
 }
 
-/* Counts pinned objects of the background: libevent knows them, but they are not
- * what a loop waits for. */
+/* Counts pinned objects of the background: libevent knows them, but they are
+ * not what a loop waits for. */
 static void disregard(lev_base *base, uint32_t n) {
   base->parked += n;
   base->watching += n;

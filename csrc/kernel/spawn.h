@@ -1,7 +1,7 @@
 /*
- * Starting programs. All that the child needs is prepared before the fork, since
- * only calls that are safe in a signal handler may be made between that and the
- * exec; what fails there is told to the parent.
+ * Starting programs. All that the child needs is prepared before the fork,
+ * since only calls that are safe in a signal handler may be made between that
+ * and the exec; what fails there is told to the parent.
  */
 #ifndef LEV_SPAWN_H
 #define LEV_SPAWN_H

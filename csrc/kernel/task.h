@@ -245,8 +245,8 @@ int lev_task_wait(lua_State *L, lev_task *task, const lev_waitkind *kind,
                   lev_task **place, lev_object *object, double timeout);
 
 /* Wakes a task that has got what it waits for: until its continuation takes it
- * out, it stands in the list of those who were served. If it ends before, 'lost'
- * of the wait is told, to serve another. [-0, +0, -] */
+ * out, it stands in the list of those who were served. If it ends before,
+ * 'lost' of the wait is told, to serve another. [-0, +0, -] */
 void lev_task_serve(lev_task *task, lev_waiters *served);
 
 /* Tells that, if the task was served and has not run. [-0, +0, -] */

@@ -1,5 +1,5 @@
-/* The coroutine of a task: what it calls, what becomes of the results, and where
- * an error was raised. */
+/* The coroutine of a task: what it calls, what becomes of the results, and
+ * where an error was raised. */
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /*
- * Tells where the Lua code of a process that hangs is, when a signal comes; then
- * the signal does what it does by default.
+ * Tells where the Lua code of a process that hangs is, when a signal comes;
+ * then the signal does what it does by default.
  *
  * The handler only reads Lua's stacks, and sets a count hook on the Lua thread
  * that runs, which writes a traceback with the next instruction. If the signal

@@ -97,7 +97,8 @@ static int l_is_closed(lua_State *L) {
 Returns the base the object belongs to; a base, itself. Does the work of
 `event_get_base`, `bufferevent_get_base` and `evconnlistener_get_base`.
 @function object:base
-@return libevent.event_base? base nil for what belongs to none, such as a socket.
+@return libevent.event_base? base nil for what belongs to none, such as a
+socket.
 */
 static int l_base(lua_State *L) {
   lev_object *self = lev_usable(L, anyobject(L));
@@ -111,8 +112,8 @@ static int l_base(lua_State *L) {
 /***
 Lets a loop end although this object may still call back: for what looks after a
 program, such as signals that end it. Of timers, signals, events, listeners,
-streams and processes: their callbacks do not keep it running then, nor what they
-have not sent.
+streams and processes: their callbacks do not keep it running then, nor what
+they have not sent.
 @function object:background
 @param on? boolean True by default.
 */

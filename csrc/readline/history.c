@@ -45,8 +45,8 @@ static int result(lua_State *L, int code) {
 }
 
 /***
-Takes the lines that were typed before from a file, and @{readline.add} writes to
-it. The file and its folders are made if there are none, for the user alone.
+Takes the lines that were typed before from a file, and @{readline.add} writes
+to it. The file and its folders are made if there are none, for the user alone.
 @function readline.history
 @param file string
 @param max integer The file keeps so many lines, the last ones.
@@ -77,8 +77,8 @@ static int l_history(lua_State *L) {
 }
 
 /***
-Adds a line to those that the arrow keys bring back, unless it is the same as the
-one before, and to the file of @{readline.history}.
+Adds a line to those that the arrow keys bring back, unless it is the same as
+the one before, and to the file of @{readline.history}.
 @function readline.add
 @param line string
 @return boolean? ok

@@ -7,8 +7,8 @@ Closing it loses nothing. No callback comes any more, but the output is sent,
 and then the peer sees the end: at once where nothing is queued. Where the peer
 has sent more than was read, or has not got everything yet, the connection stays
 for that: what comes is discarded, until the peer ends too, or makes no progress
-for some seconds (the option `linger`). `close("now")`, an error, and closing the
-base drop what is left.
+for some seconds (the option `linger`). `close("now")`, an error, and closing
+the base drop what is left.
 
 It differs from C's bufferevent in what costs system calls: a write goes to the
 socket at once where nothing is queued, and only what the socket does not take
@@ -267,8 +267,8 @@ double lev_bufferevent_idle(const lev_bufferevent *self) {
 /***
 Tells how long the connection has been idle, as @{stream:idle} does.
 @function bufferevent:idle
-@return number? seconds Exact to some milliseconds; nil while it is busy: there is
-input that nobody has taken, output that is not sent, or it is connecting.
+@return number? seconds Exact to some milliseconds; nil while it is busy: there
+is input that nobody has taken, output that is not sent, or it is connecting.
 */
 static int l_bufferevent_idle(lua_State *L) {
   double seconds = lev_bufferevent_idle(lev_bufferevent_self(L));

@@ -297,7 +297,8 @@ it. Does the work of `bufferevent_flush`.
 other end is told of the end, too.
 @return boolean? ok
 @return string? message
-@return integer? code `EPIPE` if the other end is closed, or another errno value.
+@return integer? code `EPIPE` if the other end is closed, or another errno
+value.
 */
 int l_bufferevent_flush(lua_State *L) {
   enum { NORMAL, FLUSH, FINISHED };

@@ -91,10 +91,10 @@ static int newsocket(lua_State *L, const lev_base *base, const lev_address *a) {
 }
 
 /***
-Connects to an address; raises where there is a socket. The event callback gets `"connected"`, or `"error"` with
-the reason; what is written before is sent then. The write timeout holds for
-connecting, too: after it the connection is given up. Wraps
-`bufferevent_socket_connect`.
+Connects to an address; raises where there is a socket. The event callback gets
+`"connected"`, or `"error"` with the reason; what is written before is sent
+then. The write timeout holds for connecting, too: after it the connection is
+given up. Wraps `bufferevent_socket_connect`.
 @function bufferevent:connect
 @param address string Such as `"127.0.0.1:80"`, `"[::1]:80"` or
 `"unix:/run/app.sock"`.
@@ -120,7 +120,8 @@ int l_bufferevent_socket_connect(lua_State *L) {
 }
 
 /***
-Takes a socket over; raises where there is one already. Wraps `bufferevent_setfd`.
+Takes a socket over; raises where there is one already. Wraps
+`bufferevent_setfd`.
 @function bufferevent:setfd
 @param socket libevent.socket
 @return boolean? ok

@@ -196,8 +196,8 @@ int l_evbuffer_add_cb(lua_State *L) {
 }
 
 /***
-Removes a function added by @{evbuffer:add_cb}; once, if it was added more often.
-Wraps `evbuffer_remove_cb_entry`. Does the work of `evbuffer_remove_cb`.
+Removes a function added by @{evbuffer:add_cb}; once, if it was added more
+often. Wraps `evbuffer_remove_cb_entry`. Does the work of `evbuffer_remove_cb`.
 @function evbuffer:remove_cb
 @param callback function
 @return boolean found

@@ -78,8 +78,8 @@ static bool listento(lua_State *L, lev_evconnlistener *self,
 }
 
 /***
-Creates a listener, enabled from the start if it has a callback. Does the work of
-`evconnlistener_new_bind` and `evconnlistener_new`.
+Creates a listener, enabled from the start if it has a callback. Does the work
+of `evconnlistener_new_bind` and `evconnlistener_new`.
 @function event_base:listener
 @param address string|libevent.socket An address, such as `"127.0.0.1:9995"`,
 `"[::]:9995"` or `"unix:/run/app.sock"`, with port 0 for any that is free; or a

@@ -194,8 +194,8 @@ can: the system would reset them if it were closed now. Who takes a listener out
 of service lets the loop turn until there are none.
 @function evconnlistener:waiting
 @return boolean waiting False while neither the callback nor a task accepts; and
-for a socket that was taken over, or came from a parent by fork: others may accept
-from that, too.
+for a socket that was taken over, or came from a parent by fork: others may
+accept from that, too.
 */
 int l_evconnlistener_waiting(lua_State *L) {
   const lev_evconnlistener *self = lev_self(L, &lev_evconnlistener_type);

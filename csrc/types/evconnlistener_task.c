@@ -1,5 +1,5 @@
-/* Accepting in a task. Nothing is accepted while no task asks for it: what comes
- * meanwhile waits in the system. */
+/* Accepting in a task. Nothing is accepted while no task asks for it: what
+ * comes meanwhile waits in the system. */
 
 #include <errno.h>
 
@@ -53,7 +53,8 @@ static int await(lua_State *L, lev_evconnlistener *self, bool pause) {
   return lev_task_yield(L, task, kind, &self->acceptor, &self->head);
 }
 
-/* There are no descriptors. Returns whether a collection may have freed some. */
+/* There are no descriptors. Returns whether a collection may have freed
+ * some. */
 static bool suffer(lua_State *L, lev_evconnlistener *self, int code) {
   bool reports;
   bool collects = lev_accept_collects(self, &reports);
@@ -108,8 +109,8 @@ some, as with a callback.
 @function evconnlistener:accept
 @param timeout? number Seconds.
 @return libevent.socket? socket
-@return string peer The address it came from; the message where the first is nil:
-`"closed"`, `"timed out"` or why.
+@return string peer The address it came from; the message where the first is
+nil: `"closed"`, `"timed out"` or why.
 @return integer? code `ECANCELED`, `ETIMEDOUT` or another errno value.
 */
 int l_evconnlistener_accept(lua_State *L) {

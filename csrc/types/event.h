@@ -1,8 +1,8 @@
 /*
  * What the files of the event share.
  *
- * An event has a callback, or tasks wait for it; while one waits the callback is
- * not called.
+ * An event has a callback, or tasks wait for it; while one waits the callback
+ * is not called.
  */
 #ifndef LEV_TYPES_EVENT_H
 #define LEV_TYPES_EVENT_H
@@ -35,8 +35,8 @@ static inline bool lev_event_pending(const lev_object *object) {
   return (e->event.ev_evcallback.evcb_flags & LEV_PENDING) != 0;
 }
 
-/* Lets go of an event that is idle, and pushes what a call of libevent has led to.
- * [-0, +1..3, m] */
+/* Lets go of an event that is idle, and pushes what a call of libevent has led
+ * to. [-0, +1..3, m] */
 int lev_event_done(lua_State *L, lev_eventobject *self, int status,
                    const char *what);
 

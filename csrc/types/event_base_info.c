@@ -26,8 +26,8 @@ int l_event_base_get_method(lua_State *L) {
 /***
 Returns the features of the method as a set. Wraps `event_base_get_features`.
 @function event_base:features
-@return table<string,boolean> features With `et`, `o1`, `fds` and `early_close` true where the
-method offers it.
+@return table<string,boolean> features With `et`, `o1`, `fds` and `early_close`
+true where the method offers it.
 */
 int l_event_base_get_features(lua_State *L) {
   lev_base *base = lev_self(L, &lev_event_base);
@@ -277,8 +277,9 @@ Returns what the base has open: all but idle timers.
 @return table[] objects Each with `type`, `description` (what tostring says),
 `pending`, `fd` where it has one, the `object` itself if it may call back;
 `accepted` is true, and `peer` its address, for a connection that has come to a
-listener, unless that is of the background; and, if it was made while `libevent.track(true)` held, `created` as `"file:line"` and
-its `age` in seconds.
+listener, unless that is of the background; and, if it was made while
+`libevent.track(true)` held, `created` as `"file:line"` and its `age` in
+seconds.
 */
 int l_objects(lua_State *L) {
   lev_self(L, &lev_event_base);

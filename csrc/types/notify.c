@@ -31,16 +31,16 @@ static bool notify(const char *name, const char *text, size_t length) {
 }
 
 /***
-Tells the program that has started this one, such as systemd, how it is. Does the
-work of `sd_notify`: sends the text to the socket that the environment variable
-`NOTIFY_SOCKET` names, and never waits.
+Tells the program that has started this one, such as systemd, how it is. Does
+the work of `sd_notify`: sends the text to the socket that the environment
+variable `NOTIFY_SOCKET` names, and never waits.
 @function libevent.notify
 @param text string Lines such as `"READY=1"`, `"STATUS=..."`, `"STOPPING=1"` or
 `"WATCHDOG=1"`.
 @return boolean? ok nil alone where there is no `NOTIFY_SOCKET`.
 @return string? message
-@return integer? code An errno value: `EAFNOSUPPORT` or `EINVAL` for an address that
-is none, `EAGAIN` where the receiver does not keep up.
+@return integer? code An errno value: `EAFNOSUPPORT` or `EINVAL` for an address
+that is none, `EAGAIN` where the receiver does not keep up.
 */
 int l_notify(lua_State *L) {
   size_t length;

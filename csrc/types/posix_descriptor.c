@@ -14,8 +14,8 @@
 #include "types/posix.h"
 
 /***
-Opens `/dev/null` in the place of each of the descriptors 0, 1 and 2 that is closed.
-Else what is opened next gets that number, and what is printed then.
+Opens `/dev/null` in the place of each of the descriptors 0, 1 and 2 that is
+closed. Else what is opened next gets that number, and what is printed then.
 @function posix.fill
 @return boolean? ok
 @return string? message
@@ -36,7 +36,8 @@ static int l_fill(lua_State *L) {
 enum { LEV_PIECE = 4096 };
 
 /* Writes what can be written now. The file may be shared with others, so that
- * its flags stay as they are, and there may be no room though there was some. */
+ * its flags stay as they are, and there may be no room though there was
+ * some. */
 static ssize_t put(int fd, const char *bytes, size_t length) {
   struct stat is;
   ssize_t n = send(fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -60,8 +61,8 @@ static ssize_t put(int fd, const char *bytes, size_t length) {
 }
 
 /***
-Writes as much of a text as there is room for, and never waits, though others may
-write there as well.
+Writes as much of a text as there is room for, and never waits, though others
+may write there as well.
 @function posix.put
 @param file file*
 @param text string At most 4096 bytes of it are written.

@@ -86,10 +86,10 @@ static int l_setname(lua_State *L) {
 }
 
 /***
-Lets a signal do nothing, until it is watched, and again after that. Programs that
-@{event_base:process} starts are not told to ignore it; those of `os.execute` and
-`io.popen` are. Where `CHLD` is ignored, how children end is lost. Wraps
-`sigaction` with `SIG_IGN`.
+Lets a signal do nothing, until it is watched, and again after that. Programs
+that @{event_base:process} starts are not told to ignore it; those of
+`os.execute` and `io.popen` are. Where `CHLD` is ignored, how children end is
+lost. Wraps `sigaction` with `SIG_IGN`.
 @function posix.ignore
 @param signal string|integer As for @{event_base:signal}.
 @return boolean? ok
@@ -111,16 +111,18 @@ static bool isworker(void) {
 
 /***
 Lets `ALRM` come once after so much time; 0 for never. It ends the process where
-nobody watches it, so that only the worker of a monitor may ask for that. Each call takes the place of the one
-before. It comes whatever the process does, and when it goes on, where it was
-stopped by then. Forked children and programs that are started have no alarm; one
-that takes the place of this program keeps it. Does the work of `alarm`, and wraps
-`setitimer` with `ITIMER_REAL`.
+nobody watches it, so that only the worker of a monitor may ask for that. Each
+call takes the place of the one before. It comes whatever the process does, and
+when it goes on, where it was stopped by then. Forked children and programs that
+are started have no alarm; one that takes the place of this program keeps it.
+Does the work of `alarm`, and wraps `setitimer` with `ITIMER_REAL`.
 @function posix.alarm
 @param seconds number Exact to a microsecond.
-@return number? left Seconds that were left of the one before; 0 if there was none.
+@return number? left Seconds that were left of the one before; 0 if there was
+none.
 @return string? message
-@return integer? code `EPERM` where nobody watches `ALRM`, and no monitor this process.
+@return integer? code `EPERM` where nobody watches `ALRM`, and no monitor this
+process.
 */
 static int l_alarm(lua_State *L) {
   double seconds = lev_checkseconds(L, 1);
@@ -148,14 +150,14 @@ static pid_t ended(void) {
 }
 
 /***
-Reaps children that have ended and that nobody else waits for, such as those that a
-process gets whose number is 1. Does the work of `waitid` and `waitpid`.
+Reaps children that have ended and that nobody else waits for, such as those
+that a process gets whose number is 1. Does the work of `waitid` and `waitpid`.
 @function posix.reap
 @param known table Its keys are the numbers of the children that are left alone:
 those of @{event_base:process}, and of `io.popen`.
 @return integer n How many were reaped.
-@return boolean blocked Whether one that is known has ended and is in the way: others
-may be behind it, and can be reaped once it was.
+@return boolean blocked Whether one that is known has ended and is in the way:
+others may be behind it, and can be reaped once it was.
 */
 static int l_reap(lua_State *L) {
   lua_Integer n = 0;

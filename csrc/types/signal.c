@@ -218,14 +218,14 @@ static int l_evsignal_del(lua_State *L) {
 /***
 Lets a signal that is watched also stop Lua code that does not come back to the
 loop: a task that is limited (see @{task:limit}) at once; where the signal comes
-again before the loop could call back, any task or callback. It is raised an error
-that says `"interrupted"`. It ends with @{signal:del}; a forked child asks for it
-again. Finalizers and message handlers of Lua are not stopped.
+again before the loop could call back, any task or callback. It is raised an
+error that says `"interrupted"`. It ends with @{signal:del}; a forked child asks
+for it again. Finalizers and message handlers of Lua are not stopped.
 @function signal:interrupts
 @return boolean? ok
 @return string? message
-@return integer? code `EINVAL` if the signal is not watched, `EBUSY` where another
-one of the process does it.
+@return integer? code `EINVAL` if the signal is not watched, `EBUSY` where
+another one of the process does it.
 */
 static int l_interrupts(lua_State *L) {
   lev_signalobject *self = lev_self(L, &lev_signal);

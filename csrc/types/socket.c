@@ -74,8 +74,8 @@ static bool makeblocking(int fd) {
 Creates two sockets that are connected to each other. Wraps
 `evutil_socketpair`.
 @function libevent.socketpair
-@param blocking? boolean Whether calls of the other one block, as a program expects
-that gets it.
+@param blocking? boolean Whether calls of the other one block, as a program
+expects that gets it.
 @return libevent.socket? one
 @return libevent.socket|string other The message where the first is nil.
 @return integer? code An errno value.
@@ -155,10 +155,10 @@ Sets an option.
 @function socket:setsockopt
 @param name string Booleans: `nodelay`, `cork`, `keepalive`, `reuseaddr`,
 `reuseport`, `broadcast`, `oobinline`, `v6only`, `multicast_loop`. Integers:
-`rcvbuf` and `sndbuf` in bytes, `keepidle` and `keepintvl` in seconds, `keepcnt`,
-`ttl` and `multicast_ttl`: how many hops a packet may take. `linger` takes
-seconds, or false. `multicast_interface`: the name or an address of the one that
-multicasts go out by, `"0.0.0.0"` or `"::"` for the system's choice.
+`rcvbuf` and `sndbuf` in bytes, `keepidle` and `keepintvl` in seconds,
+`keepcnt`, `ttl` and `multicast_ttl`: how many hops a packet may take. `linger`
+takes seconds, or false. `multicast_interface`: the name or an address of the
+one that multicasts go out by, `"0.0.0.0"` or `"::"` for the system's choice.
 @param value boolean|number|string
 @return boolean? ok
 @return string? message
@@ -174,8 +174,8 @@ Returns an option.
 @function socket:getsockopt
 @param name string As for @{socket:setsockopt}, or `error`: the errno value of
 what went wrong since it was asked last, 0 for nothing.
-@return boolean|number|string? value `multicast_interface` is an address for IPv4
-and a name for IPv6.
+@return boolean|number|string? value `multicast_interface` is an address for
+IPv4 and a name for IPv6.
 @return string? message
 @return integer? code An errno value.
 */

@@ -14,8 +14,8 @@ extern const lev_type lev_socket_type;
  * the descriptor is closed, if there is no memory. [-0, +0, -] */
 bool lev_socket_open(lua_State *L, lev_socket *self, int fd);
 
-/* Raises if a finalizer has closed the socket at 'arg' since it was checked; NULL
- * where there is none. [-0, +0, v] */
+/* Raises if a finalizer has closed the socket at 'arg' since it was checked;
+ * NULL where there is none. [-0, +0, v] */
 void lev_socket_recheck(lua_State *L, int arg, const lev_socket *socket);
 
 /* Takes the descriptor out of an open socket, which is closed then. The
