@@ -70,6 +70,7 @@ DOC_FILES = $(sort $(CORE_SOURCES) $(READLINE_SOURCES) $(LUA_SOURCES))
 EVENT_HEADERS = $(or $(LIBEVENT_INCDIR),$(shell pkg-config --variable=includedir \
   libevent_core 2>/dev/null),/usr/include)/event2
 DOCUMENTED = LUA_PATH='./?.lua;;' $(LUA)
+EXAMPLES = $(wildcard docs/examples/*.lua)
 INDEX = $(BUILD)/libevent/docs/index.lua
 BENCH_PROGRAMS = $(patsubst bench/c/%.c,$(BUILD)/bench/%,$(wildcard bench/c/*.c))
 BUSTED = $(LUA) $(shell command -v busted) $(BUSTED_FLAGS)
@@ -86,7 +87,8 @@ $(CORE): $(CORE_OBJECTS)
 	@mkdir -p $(@D)
 	$(call QUIET,LINK)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(EVENT_LIBS) -pthread
 
-$(INDEX): docs/index.lua docs/blocks.lua $(DOC_FILES)
+$(INDEX): docs/index.lua docs/blocks.lua docs/examples.lua docs/headers.lua \
+    $(EXAMPLES) $(DOC_FILES)
 	@mkdir -p $(@D)
 	$(call QUIET,DOC)$(DOCUMENTED) docs/index.lua $@ $(DOC_FILES)
 

@@ -3,6 +3,7 @@
 --   lua5.4 docs/check.lua FILES...
 
 local blocks = require "docs.blocks"
+local examples = require "docs.examples"
 
 local list = blocks.read(arg)
 local pages = blocks.pages(list)
@@ -197,6 +198,26 @@ local function check_lua(file)
   end
 end
 
+--- Each function has one example, each example a function.
+local function check_examples()
+  local found, functions = examples.read(), {}
+  for _, page in ipairs(blocks.manual(list)) do
+    for _, block in ipairs(page.functions) do
+      functions[block.name] = true
+      if not found[block.name] then
+        complain(block, "%s has no example", block.name)
+      end
+    end
+  end
+  for _, example in ipairs(found) do
+    if not functions[example.name] then
+      complain(example, "no function is called '%s'", example.name)
+    elseif found[example.name] ~= example then
+      complain(example, "%s has an example already", example.name)
+    end
+  end
+end
+
 for _, page in ipairs(pages) do
   if not page.block then
     complain(page.functions[1], "%s has no @classmod or @module", page.name)
@@ -205,6 +226,7 @@ end
 for _, block in ipairs(list) do
   check_block(block)
 end
+check_examples()
 check_c(arg)
 for _, file in ipairs(arg) do
   if file:find "%.lua$" then

@@ -8,6 +8,7 @@
 -- file. Nor does it know LuaCATS types.
 
 local blocks = require "docs.blocks"
+local examples = require "docs.examples".read()
 
 local out, files = arg[1], { table.unpack(arg, 2) }
 local pages = blocks.manual(blocks.read(files))
@@ -72,6 +73,10 @@ local function write_function(write, page, block)
     write(("@return <code>%s</code> %s %s"):format(value.name or "",
       show_type(value.type, ""), show_text(value.text, where)))
   end
+  local example = examples[block.name]
+  if example then
+    write("@usage", example.text)
+  end
   if block.makes then
     write "@within Constructors"
   elseif page.kind == "class" then
@@ -87,6 +92,10 @@ local function write_page(write, page)
     write("\nIt has the methods of " .. reference(page.parent.name) .. " too.")
   end
   local tag = page.kind == "class" and "classmod" or "module"
+  local prelude = examples.preludes[page.short:match "[%w_]+$"]
+  if prelude then
+    write("\n" .. prelude.title, "@usage", prelude.text)
+  end
   write(("@%s %s"):format(tag, page.name), "@pragma nostrip", "]==]\n")
   for _, each in ipairs(page.functions) do
     write_function(write, page, each)

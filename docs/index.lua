@@ -4,6 +4,7 @@
 --   lua5.4 docs/index.lua OUTPUT FILES...
 
 local blocks = require "docs.blocks"
+local examples = require "docs.examples".read()
 
 local width = 79
 
@@ -86,6 +87,15 @@ local function write_values(write, title, values)
   end
 end
 
+--- Code, which is indented.
+local function write_code(write, title, text)
+  write ""
+  write(title)
+  for line in (text .. "\n"):gmatch "(.-)\n" do
+    write("  " .. line)
+  end
+end
+
 --- The first sentence.
 local function summary(text)
   text = plain(text):gsub("%s+", " ")
@@ -108,6 +118,7 @@ local function gather(produce)
 end
 
 local function function_entry(block)
+  local example = examples[block.name]
   return {
     name = block.name,
     summary = summary(block.text),
@@ -118,12 +129,16 @@ local function function_entry(block)
       lay_out(write, block.text, "")
       write_values(write, "Parameters:", block.params)
       write_values(write, "Returns:", block.returns)
+      if example then
+        write_code(write, "Example:", example.text)
+      end
     end),
   }
 end
 
 local function page_entry(page)
   local text, members = page.block and page.block.text or "", {}
+  local prelude = examples.preludes[page.short:match "[%w_]+$"]
   for i, block in ipairs(page.functions) do
     members[i] = block.name
   end
@@ -136,6 +151,9 @@ local function page_entry(page)
       write(("%s (a %s)"):format(page.name, page.kind))
       write ""
       lay_out(write, text, "")
+      if prelude then
+        write_code(write, prelude.title, prelude.text)
+      end
     end),
   }
 end

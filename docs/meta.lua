@@ -3,6 +3,7 @@
 --   lua5.4 docs/meta.lua OUTDIR FILES...
 
 local blocks = require "docs.blocks"
+local examples = require "docs.examples".read()
 
 local out, files = arg[1], { table.unpack(arg, 2) }
 
@@ -14,6 +15,12 @@ end
 local function write_text(write, text)
   text = text:gsub("@{([^|}]+)[^}]*}", "`%1`"):gsub("(.)$", "%1\n")
   for line in text:gmatch "(.-)\n" do
+    write((("--- " .. line):gsub(" $", "")))
+  end
+end
+
+local function write_code(write, text)
+  for line in ("```lua\n" .. text .. "\n```\n"):gmatch "(.-)\n" do
     write((("--- " .. line):gsub(" $", "")))
   end
 end
@@ -30,8 +37,12 @@ local function write_others(write, block)
 end
 
 local function write_function(write, block)
-  local names = {}
+  local names, example = {}, examples[block.name]
   write_text(write, block.text)
+  if example then
+    write "---"
+    write_code(write, example.text)
+  end
   write_others(write, block)
   for i, param in ipairs(block.params) do
     names[i] = param.name

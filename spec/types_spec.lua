@@ -8,14 +8,15 @@ describe("the stubs", function()
   local files = headers.output "find csrc lua -name '*.c' -o -name '*.lua'"
 
   --- The stubs, by what they are of: the mark and the arguments of each
-  -- function by its name.
+  -- function by its name; then their texts.
   local function read_stubs()
-    local folder, stubs = os.tmpname(), {}
+    local folder, stubs, shown = os.tmpname(), {}, {}
     os.remove(folder)
     assert(loadfile("docs/meta.lua", "t", setmetatable(
       { arg = { folder, table.unpack(files) } }, { __index = _G })))()
     for _, name in ipairs(headers.output("find " .. folder .. " -type f")) do
       local page = name:sub(#folder + 2, -5):gsub("/", ".")
+      shown[page] = table.concat(blocks.lines(name), "\n")
       local variable, functions = page:match "[%w_]+$", {}
       for _, line in ipairs(blocks.lines(name)) do
         local owner, mark, field, arguments =
@@ -26,15 +27,14 @@ describe("the stubs", function()
           functions[field] = { mark = mark, arguments = arguments }
         end
       end
-      assert(load("local function check() " .. table.concat(
-        blocks.lines(name), "\n") .. "\nend"))
+      assert(load("local function check() " .. shown[page] .. "\nend"))
       stubs[page] = functions
     end
     os.execute("rm -rf " .. folder)
-    return stubs
+    return stubs, shown
   end
 
-  local stubs = read_stubs()
+  local stubs, shown = read_stubs()
 
   --- Names of the functions in a table; those of another one are left out.
   local function functions_of(map, others)
@@ -174,6 +174,11 @@ describe("the stubs", function()
         ("%s: %s is documented"):format(name, field))
     end
   end
+
+  it("have examples, as code", function()
+    assert.matches("\n%-%-%-\n%-%-%- ```lua\n[^`]*mutex:lock%(%)\n[^`]*"
+      .. "%-%-%- ```\n%-%-%-@return libevent.mutex mutex\n", shown.libevent)
+  end)
 
   it("have the functions of the facade, and no other", function()
     local functions = functions_of(facade())

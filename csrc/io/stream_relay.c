@@ -116,7 +116,8 @@ static lev_stream *checksink(lua_State *L, const lev_stream *source) {
 /***
 Sends what comes in to another stream, or back to the peer, until the input
 ends; no more is read while much is queued there. A task waits for the end;
-elsewhere it goes on by itself, and the event callback is told of the end.
+elsewhere it goes on by itself, and the event callback is told of the end. The
+other stream may be written to then: @{stream:shutdown} tells its peer, too.
 @function stream:relay
 @param to libevent.stream
 @param timeout? number Seconds for all of it.

@@ -289,8 +289,9 @@ int l_bufferevent_get_output(lua_State *L) {
 }
 
 /***
-Moves what a pair has to move, even past the watermarks; sockets need none of
-it. Does the work of `bufferevent_flush`.
+Moves what a pair has to move, though the other end does not read or has its
+high watermark; the low one still holds back the read callback. Sockets need
+none of it. Does the work of `bufferevent_flush`.
 @function bufferevent:flush
 @param letters string `"r"`, `"w"` or both.
 @param mode? string `"normal"`, `"flush"`, the default, or `"finished"`: the

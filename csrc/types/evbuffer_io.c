@@ -17,7 +17,7 @@ static int optatmost(lua_State *L, int arg) {
 Reads once from a descriptor and adds what came: libevent 2.1 reads 4096 bytes
 at most. Wraps `evbuffer_read`.
 @function evbuffer:read
-@param fd integer|file*|libevent.socket One that blocks may hold up the loop.
+@param fd integer|file*|libevent.object One that blocks may hold up the loop.
 @param n? integer At most so many.
 @return integer? n How many; nil alone at the end.
 @return string? message
@@ -46,7 +46,7 @@ int l_evbuffer_read(lua_State *L) {
 Writes to a descriptor from the start, and removes what it took. Wraps
 `evbuffer_write_atmost`. Does the work of `evbuffer_write`.
 @function evbuffer:write
-@param fd integer|file*|libevent.socket One that blocks may hold up the loop.
+@param fd integer|file*|libevent.object One that blocks may hold up the loop.
 @param n? integer At most so many.
 @return integer? n How many.
 @return string? message

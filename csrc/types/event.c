@@ -65,7 +65,7 @@ static bool checkfeatures(const lev_base *base, int events) {
 Creates an event, idle until @{event:add}. Remove the event before you close
 its descriptor. Wraps `event_assign`. Does the work of `event_new`.
 @function event_base:event
-@param fd integer|file*|libevent.socket A descriptor; -1 for a pure timeout or
+@param fd integer|file*|libevent.object A descriptor; -1 for a pure timeout or
 for @{event:active}.
 @param events string Letters: `r` readable, `w` writable, `c` closed by the
 peer (where the method has early_close), `p` persist: call back until it is
@@ -208,7 +208,9 @@ static int l_event_active(lua_State *L) {
 }
 
 /***
-Sets the priority; 0 comes first. Wraps `event_priority_set`.
+Sets the priority; 0 comes first. A turn of the loop calls back what is active
+of one priority, and looks for new events before it goes on to the next. Wraps
+`event_priority_set`.
 @function event:priority_set
 @param priority integer From 0 to one less than the base has.
 @return boolean? ok

@@ -117,7 +117,8 @@ int l_now(lua_State *L) {
 
 /***
 Returns the time of day, as of the start of the turn if the base was created
-with `no_cache_time = false`. Wraps `event_base_gettimeofday_cached`.
+with `no_cache_time = false`: exact to some milliseconds then, unless it is
+`precise` too. Wraps `event_base_gettimeofday_cached`.
 @function event_base:gettimeofday_cached
 @return number seconds Since 1970.
 */

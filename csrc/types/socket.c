@@ -1,6 +1,6 @@
 /***
-Owns one descriptor until something takes it over: a bufferevent or a listener.
-A socket nobody takes is closed with its object.
+Owns one descriptor until something takes it over: a stream, a bufferevent, a
+listener or a udp. A socket nobody takes is closed with its object.
 @classmod libevent.socket
 */
 

@@ -82,12 +82,12 @@ end
 
 --- Tells what the workers do.
 ---@return table status `name`, `pid`, `state`: "running", "reloading" or
--- "ending"; `age` in seconds, `reloads`, and `workers`: for each `worker`, its
--- number; `state`: "starting", "ready", "draining", "hung", "waiting",
--- "crash-loop" or "stopped"; `addresses`, `deaths`, `leaving`: how many older
--- ones still end; and where there are such `pid`, `age`, `counters`, `counted`:
--- seconds since they were told; `status`, `last_death`, and `next_attempt` in
--- seconds.
+-- "ending"; `age` in seconds, `reloads`, and `workers`: a table for each, with
+-- `worker`, which is its number; `state`: "starting", "ready", "draining",
+-- "hung", "waiting", "crash-loop" or "stopped"; `addresses`, `deaths`,
+-- `leaving`: how many older ones still end; and where there are such `pid`,
+-- `age`, `counters`, `counted`: seconds since they were told; `status`,
+-- `last_death`, and `next_attempt` in seconds.
 function Supervisor:status()
   local workers = {}
   for i, each in ipairs(self.slots) do
