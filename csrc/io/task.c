@@ -314,11 +314,15 @@ static bool left_task(lua_State *L, const lev_object *self) {
 
 static void describe_task(lua_State *L, const lev_object *self) {
   const lev_task *task = (const lev_task *)self;
-  const char *status = statusof(task);
-  const char *what = task->state == LEV_WAITING ? task->kind->what : "";
-  lua_pushstring(L, status);
-  if (what[0] != '\0')
-    lua_pushfstring(L, " in %s", what);
+  bool waits = task->state == LEV_WAITING;
+  const char *what = waits ? task->kind->what : NULL;
+  const lev_object *at = waits ? task->object : NULL;
+  const char *name = at != NULL ? at->type->name : "";
+  lua_pushstring(L, statusof(task));
+  if (what != NULL)
+    lua_pushfstring(L, ": %s", what);
+  if (at != NULL)
+    lua_pushfstring(L, " %s: %p", name, at);
 }
 
 static const luaL_Reg methods[] = {
