@@ -83,9 +83,7 @@ closed but whose peers do not have all of it yet.
 int l_accepted(lua_State *L) {
   lev_self(L, &lev_event_base);
   lua_settop(L, 1);
-  lua_pushcfunction(L, list);
-  lua_insert(L, 1);
-  return lev_uncollected(L);
+  return lev_uncollected(L, list);
 }
 
 /* Closing one may close others: what it was for. They stay where they are in
@@ -118,7 +116,5 @@ they have not handed over. Those of listeners in the background stay.
 int l_close_accepted(lua_State *L) {
   lev_self(L, &lev_event_base);
   lua_settop(L, 1);
-  lua_pushcfunction(L, closeall);
-  lua_insert(L, 1);
-  return lev_uncollected(L);
+  return lev_uncollected(L, closeall);
 }

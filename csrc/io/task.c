@@ -289,9 +289,7 @@ Returns the tasks of the base that have not ended, the newest first.
 static int l_tasks(lua_State *L) {
   lev_self(L, &lev_event_base);
   lua_settop(L, 1);
-  lua_pushcfunction(L, list);
-  lua_insert(L, 1);
-  return lev_uncollected(L);
+  return lev_uncollected(L, list);
 }
 
 /* A task that waits for the end of another is not told: that one is. */

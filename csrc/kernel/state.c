@@ -173,7 +173,9 @@ void lev_pushorigins(lua_State *L) {
   lua_pop(L, 1);
 }
 
-int lev_uncollected(lua_State *L) {
+int lev_uncollected(lua_State *L, lua_CFunction function) {
+  lua_pushcfunction(L, function);
+  lua_insert(L, 1);
   bool ran = lev_gc_stop(L);
   int status = lua_pcall(L, lua_gettop(L) - 1, 1, 0);
   lev_gc_restart(L, ran);

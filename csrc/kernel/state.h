@@ -75,9 +75,10 @@ static inline void lev_gc_restart(lua_State *L, bool ran) {
     lua_gc(L, LUA_GCRESTART);
 }
 
-/* Calls a function at 1 with what stands above it while the collector is
- * stopped; `return lev_uncollected(L)`, with its one result. [-n, +1, v] */
-int lev_uncollected(lua_State *L);
+/* Calls a function with what stands on the stack while the collector is
+ * stopped; `return lev_uncollected(L, function)`, with its one result.
+ * [-n, +1, v] */
+int lev_uncollected(lua_State *L, lua_CFunction function);
 
 /* Changes the size of a block with the allocator of the Lua state; size 0
  * frees it and returns NULL. [-0, +0, m; - for a size that is no larger] */

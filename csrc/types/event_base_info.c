@@ -285,9 +285,7 @@ seconds.
 int l_objects(lua_State *L) {
   lev_self(L, &lev_event_base);
   lua_settop(L, 1);
-  lua_pushcfunction(L, list);
-  lua_insert(L, 1);
-  return lev_uncollected(L);
+  return lev_uncollected(L, list);
 }
 
 /* Adds one to the field of the table on top of the stack that a type has. */
@@ -320,7 +318,5 @@ counted.
 int l_num_objects(lua_State *L) {
   lev_self(L, &lev_event_base);
   lua_settop(L, 1);
-  lua_pushcfunction(L, numbers);
-  lua_insert(L, 1);
-  return lev_uncollected(L);
+  return lev_uncollected(L, numbers);
 }
