@@ -53,6 +53,18 @@ local function under_stress(fn, ...)
   return table.unpack(results, 2, results.n)
 end
 
+--- Fails unless a base has no objects that are still held, and as many
+-- descriptors are open as before it was made; closes it.
+local function leaves_nothing(base, before)
+  if not base:is_closed() then
+    collectgarbage()
+    collectgarbage()
+    assert.same({}, base:objects())
+    base:close()
+  end
+  assert.equal(before, helper.descriptors(), "descriptors left open")
+end
+
 --- Returns a body for `it`: calls fn(base, expect), runs the loop, and fails
 -- unless every expected callback came as often as expected and nothing is
 -- left: no object, no descriptor, no error.
@@ -94,13 +106,7 @@ function helper.loop(fn, options)
     for i, call in ipairs(expected) do
       assert.equal(call.due, call.came, "callback " .. i)
     end
-    if not base:is_closed() then
-      collectgarbage()
-      collectgarbage()
-      assert.same({}, base:objects())
-      base:close()
-    end
-    assert.equal(before, helper.descriptors(), "descriptors left open")
+    leaves_nothing(base, before)
   end
 end
 
@@ -117,13 +123,7 @@ function helper.run(fn)
       libevent.run(base, fn, base)
       posix.alarm(0)
     end)
-    if not base:is_closed() then
-      collectgarbage()
-      collectgarbage()
-      assert.same({}, base:objects())
-      base:close()
-    end
-    assert.equal(before, helper.descriptors(), "descriptors left open")
+    leaves_nothing(base, before)
   end
 end
 
@@ -265,6 +265,15 @@ local accepts = {
   file = function(kind)
     return kind == "userdata"
   end,
+  bytes = function(kind)
+    return kind == "string"
+  end,
+  path = function(kind)
+    return kind == "string"
+  end,
+  source = function(kind)
+    return kind == "string" or kind == "userdata"
+  end,
 }
 
 --- Calls a function with each bad value in each place; every call must raise
@@ -279,6 +288,8 @@ local accepts = {
 function helper.badargs(call, self, signature, good)
   good = good or {}
   local place = 0
+  -- Functions in Lua count as their callers do, C's count their object, too.
+  local behind = debug.getinfo(call, "S").what == "C" and 1 or 0
   for optional, kind in signature:gmatch "(%??)([%w_]+)" do
     place = place + 1
     local function try(value, n)
@@ -287,7 +298,8 @@ function helper.badargs(call, self, signature, good)
       local ok, message = pcall(call, self, table.unpack(args, 1, n))
       local what = ("argument %d: %s"):format(place, tostring(value))
       assert.is_false(ok, what)
-      assert.matches("bad argument", message, 1, true, what)
+      assert.matches(("bad argument #%d "):format(place + behind), message, 1,
+        true, what)
       if value == nil then
         assert.matches("got n[io]", message, 1, false, what)
       end

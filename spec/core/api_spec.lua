@@ -90,7 +90,7 @@ describe("lev_api", function()
 
   it("checks its arguments like the others", function()
     local base <close> = libevent.event_base()
-    helper.badargs(base.toy, base, "seconds, table, function", { 1, {} })
+    helper.badargs(base.toy, base, "seconds, ?table, function", { 1, {} })
     assert.error_matches(function()
       base:toy(1, { color = "red" }, print)
     end, "unknown option 'color'")
