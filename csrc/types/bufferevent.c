@@ -160,7 +160,8 @@ void lev_bufferevent_open(lev_bufferevent *self, struct bufferevent *ptr,
 static const char *const callbacks[] = { "read", "write", "event", NULL };
 
 /***
-Sets the callbacks; those that are absent come no more. Wraps
+Sets the callbacks; those that are absent come no more. A method such as `close`
+is no callback: what happened would be its own argument. Wraps
 `bufferevent_setcb`.
 @function bufferevent:setcb
 @param callbacks? table Any of:
