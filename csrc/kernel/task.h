@@ -203,9 +203,9 @@ void lev_task_wake(lev_task *task, lev_outcome outcome);
 /* Lets no loop go on for a task that only Lua code can wake. [-0, +0, -] */
 void lev_task_park(lev_task *task);
 
-/* Begins to wait for an object: `return lev_task_yield(...)`. The task stands in
- * the place of the only one that may wait, or in the list that begins there. The
- * continuation gets the object. [-0, +0, -] */
+/* Begins to wait for an object: `return lev_task_yield(...)`. The task stands
+ * in the place of the only one that may wait, or in the list that begins there.
+ * The continuation gets the object. [-0, +0, -] */
 static inline int lev_task_yield(lua_State *L, lev_task *task,
                                  const lev_waitkind *kind, lev_task **place,
                                  lev_object *object) {
