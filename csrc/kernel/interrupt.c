@@ -1,5 +1,7 @@
 #include "kernel/interrupt.h"
 
+#include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 
@@ -15,6 +17,7 @@ static struct {
   int number;                  /* the signal */
   atomic_int came;             /* how often, since it was taken */
   _Atomic(lev_state *) state;
+  pthread_t thread;       /* that the state runs in: hooks are set there */
   struct sigaction inner; /* libevent's, which is called, too */
 } watched;
 
@@ -97,6 +100,12 @@ static void stop(lua_State *L, lua_Debug *ar) {
 
 static void on_signal(int number) {
   lev_state *state = atomic_load(&watched.state);
+  if (state != NULL && !pthread_equal(watched.thread, pthread_self())) {
+    int code = errno;
+    pthread_kill(watched.thread, number);
+    errno = code;
+    return;
+  }
   int before = atomic_fetch_add(&watched.came, 1);
   if (before > 0 && state != NULL) {
     lua_State *L = state->running != NULL ? state->running->co : state->main;
@@ -115,6 +124,7 @@ bool lev_interrupt_watch(lev_state *state, const void *owner, int number) {
   if (!atomic_compare_exchange_strong(&watched.owner, &none, owner))
     return false;
   watched.number = number;
+  watched.thread = pthread_self();
   atomic_store(&watched.state, state);
   atomic_store(&watched.came, 0);
   return sigaction(number, NULL, &watched.inner) == 0 &&

@@ -170,6 +170,23 @@ describe("signal interrupts", function()
     assert.matches("interrupted$", err)
   end))
 
+  it("comes by whichever thread the signal comes to", run(function(base)
+    local told = 0
+    local signal <close> = base:signal("USR1", function()
+      told = told + 1
+    end)
+    assert(signal:add())
+    assert.is_true(signal:interrupts())
+    local ok, message = outcome(base, function()
+      posix.raise_elsewhere(10)
+      endless()
+    end)
+    assert.is_false(ok)
+    assert.matches("interrupted$", message)
+    libevent.sleep(0.001)
+    assert.equal(1, told)
+  end))
+
   it("can be asked for again in a forked child", run(function(base)
     local signal <close> = base:signal("USR1", function() end)
     assert(signal:add())

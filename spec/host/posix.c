@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -211,6 +212,21 @@ static int l_raise(lua_State *L) {
   return 0;
 }
 
+static void *raiser(void *number) {
+  raise(*(int *)number);
+  return NULL;
+}
+
+/* Sends a signal to a thread that there is for it alone. */
+static int l_raise_elsewhere(lua_State *L) {
+  int number = arg(L, 1);
+  pthread_t thread;
+  errno = pthread_create(&thread, NULL, raiser, &number);
+  checked(L, errno == 0 ? 0 : -1, "pthread_create");
+  pthread_join(thread, NULL);
+  return 0;
+}
+
 static int l_fork(lua_State *L) {
   lua_pushinteger(L, checked(L, fork(), "fork"));
   return 1;
@@ -315,6 +331,7 @@ static const luaL_Reg functions[] = {
   { "setenv", l_setenv },
   { "kill", l_kill },
   { "raise", l_raise },
+  { "raise_elsewhere", l_raise_elsewhere },
   { "fork", l_fork },
   { "wait", l_wait },
   { "exit", l_exit },
