@@ -147,7 +147,7 @@ function service.start(given)
   if base and not base:is_closed() then
     error("the service has started already", 2)
   end
-  base, is_ready, is_ending = task.base(), false, false
+  local own_base = task.base()
   if service.worker() then -- signals for the monitor may get here, too
     for _, name in ipairs { "HUP", "USR1", "USR2" } do
       core.posix.ignore(name)
@@ -155,11 +155,12 @@ function service.start(given)
   end
   on_ready = own.on_ready
   inherited.list()
-  local stop, interrupt = ending.on_signals(base, own.drain or patience,
+  local stop, interrupt = ending.on_signals(own_base, own.drain or patience,
     function()
       is_ending = true
       tell_started "STOPPING=1"
     end)
+  base, is_ready, is_ending = own_base, false, false -- it has not raised
   local message
   watched, message = watcher.find(base, function()
     stop { reason = "the monitor has ended" }

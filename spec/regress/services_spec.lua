@@ -273,6 +273,26 @@ describe("a worker", function()
     end
   end))
 
+  it("starts, though it could not before, and watches nothing then", function()
+    helper.prints("false\tnil\nfalse\ttrue\n", [[
+      local libevent = require "libevent"
+      local start = libevent.service.start
+      libevent.run(function()
+        libevent.traceback_on "INT"
+        print((pcall(start)), libevent.base():num_objects().signal)
+      end)
+      libevent.traceback_on "QUIT"
+      local other = libevent.event_base()
+      local signal = other:signal("USR1", print)
+      signal:add()
+      libevent.run(function()
+        local before = pcall(start)
+        signal:close()
+        print(before, (pcall(start)))
+      end)
+    ]])
+  end)
+
   it("does not drive a terminal", function()
     assert.equal("a?[2J ? \u{e4}", layout.plain "a\27[2J \u{9b} \u{e4}")
     assert.equal("a?b??", layout.plain "a\x9bb\xe4\127")

@@ -15,6 +15,25 @@ local function told(cut)
   return list
 end
 
+--- Watches both signals, or raises and watches neither; returns the one that
+-- watches INT.
+local function watch(base, came)
+  local list = {}
+  for i, name in ipairs { "TERM", "INT" } do
+    list[i] = base:signal(name, came)
+    list[i]:background()
+    local ok, message = list[i]:add()
+    if not ok then
+      for _, each in ipairs(list) do
+        each:close()
+      end
+      error(message, 0)
+    end
+  end
+  list[2]:interrupts()
+  return list[2]
+end
+
 --- Lets the loop of a base end when TERM or INT comes; a second signal ends it
 -- at once. An INT stops Lua code that never returns.
 ---@param base libevent.event_base
@@ -49,14 +68,7 @@ function ending.on_signals(base, seconds, on_begin)
     has_come = true
     stop { signal = name }
   end
-  local interrupt
-  for _, name in ipairs { "TERM", "INT" } do
-    interrupt = base:signal(name, came)
-    interrupt:background()
-    assert(interrupt:add())
-  end
-  interrupt:interrupts()
-  return stop, interrupt
+  return stop, watch(base, came)
 end
 
 return ending
