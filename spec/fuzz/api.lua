@@ -3,32 +3,45 @@
 -- tasks, whose coroutines are closed and resumed by others, too, while the
 -- collector runs and loops go on.
 --
---   lua5.4 spec/fuzz/api.lua SEEDS [FIRST]
+--   lua5.4 spec/fuzz/api.lua SEEDS [FIRST [COUNTS]]
+--
+-- What there is to call is what objects have, and what the manual says; after
+-- 200 seeds each of that must have returned once. COUNTS is a file that tells
+-- how often each was called, and has returned.
 --
 -- What may happen is an error that Lua raises, or nil, a message and a code.
--- A crash, a hang or a descriptor that stays open ends the run.
+-- A crash, a hang, or a descriptor or a child that stays ends the run.
 
+local functions = require "spec.fuzz.functions"
+local hostile = require "spec.fuzz.hostile"
 local libevent = require "libevent"
+local manual = require "spec.fuzz.manual"
+local methods = require "spec.fuzz.methods"
 local posix = require "spec.posix"
-local servers = require "spec.fuzz.servers"
 local toy = require "spec.toy"
 local values = require "spec.fuzz.values"
+
+--- Where the log goes at last.
+local stderr, null = io.stderr, assert(io.open("/dev/null", "w"))
+rawset(io, "stderr", null)
+assert(libevent.log)
+rawset(io, "stderr", stderr)
 
 local seeds = tonumber(arg[1]) or 1000
 local first = tonumber(arg[2]) or 1
 local calls = 400
 local nested = 2000
+local enough = 200 -- seeds after which nothing may be missed
 local random = math.random
-local pick, some, seconds = values.pick, values.some, values.seconds
-local bytes, options = values.bytes, values.options
-local guided, arguments = values.guided, values.arguments
+local pick, some, keep = values.pick, values.some, values.keep
+local kind_of = values.kind_of
 
 local left -- how often its callbacks and tasks may call
 local depths -- callbacks within callbacks that call at random, by coroutine
 
-local function descriptors()
+local function count(map)
   local n = 0
-  for _ in pairs(posix.descriptors()) do
+  for _ in pairs(map) do
     n = n + 1
   end
   return n
@@ -49,7 +62,7 @@ local function callback()
   end
   local chance = random(20)
   if chance == 1 then
-    error "random"
+    error(pick { "random", values.any() })
   elseif chance == 2 then
     collectgarbage()
   elseif chance == 3 then
@@ -57,13 +70,12 @@ local function callback()
   end
 end
 
-values.callback = callback
+values.callback, hostile.callback = callback, callback
 
 --- What tasks do.
 local function body(...)
   if coroutine.isyieldable() then
-    local threads = values.threads
-    threads[#threads < 40 and #threads + 1 or random(40)] = coroutine.running()
+    values.note_thread(coroutine.running())
   end
   local closed <close> = random(5) == 1 -- luacheck: ignore
     and setmetatable({}, { __close = callback }) or nil
@@ -79,84 +91,68 @@ end
 
 values.body = body
 
--- A loop that waits may have nothing to wake it, so these never wait. And a
--- number at random may be a descriptor of somebody else.
-local always = { read = true, write = true }
+local names = {}
 
-local limits = {
-  loop = function(base)
-    return base, pick { "nowait", "nowait", "bad" }
-  end,
-}
-
-local function names_of(object)
-  local names = {}
-  for name in pairs(debug.getmetatable(object).__index) do
-    names[#names + 1] = name
+--- What can be called of an object: all methods of a type in C, and of a class
+-- in Lua those that are public.
+local function names_of(object, kind)
+  if not names[kind] then
+    local list = type(object) == "table"
+      and manual.methods("libevent." .. kind) or nil
+    if not list then
+      list = {}
+      for name in pairs(debug.getmetatable(object).__index) do
+        list[#list + 1] = name
+      end
+      table.sort(list) -- so that a seed means the same in each run
+    end
+    names[kind] = list
   end
-  table.sort(names) -- so that a seed means the same in each run
-  return names
+  return names[kind]
 end
 
-local names = setmetatable({}, { __mode = "k" })
-
---- Puts objects that a call has returned into the pool; a descriptor that was
--- given away is nobody's.
-local function keep(ok, ...)
-  local pool = values.pool
-  for i = 1, ok and select("#", ...) or 0 do
-    local result = select(i, ...)
-    if type(result) == "userdata" and result ~= values.file then
-      pool[#pool < 60 and #pool + 1 or random(2, #pool)] = result
+--- Puts what a call has returned into the pool, also what is in a list, or the
+-- streams of a program.
+local function keep_results(ok, result, ...)
+  if ok then
+    keep(result, ...)
+  end
+  if ok and type(result) == "table" then
+    if kind_of(result) == "program" then
+      keep(rawget(result, "stdin"), rawget(result, "stdout"))
+    else
+      keep(rawget(result, 1), rawget(result, 2))
     end
   end
+end
+
+local function call_method(object, name, arguments)
+  local kind = kind_of(object)
+  local full = ("libevent.%s:%s"):format(kind, name)
+  local method = debug.getmetatable(object).__index[name]
+  local results = table.pack(manual.call(full, method,
+    arguments(object, name)))
+  if name == "detach" and math.type(results[2]) == "integer" then
+    posix.close(results[2]) -- a descriptor that was given away is nobody's
+  end
+  keep_results(table.unpack(results, 1, results.n))
 end
 
 --- Makes two streams that are connected.
 local function connect(base)
   local one, other = libevent.socketpair()
-  one, other = base:stream(one, options()), base:stream(other, options())
+  one, other = base:stream(one, values.options()),
+    base:stream(other, values.options())
   if random(4) == 1 then
     toy.scramble(one, random(0, 255))
     toy.scramble(other, random(0, 255))
   end
-  one:write(bytes())
+  one:write(values.bytes())
   return one, other
 end
 
---- What is no method.
-local functions = {
-  libevent.running,
-  libevent.in_loop,
-  function() return libevent.isatty(values.any()) end,
-  function()
-    local name = pick { "lstat", "readdir", "readlink" }
-    return libevent.posix[name](pick { "/", "spec/fuzz", values.any() })
-  end,
-  function()
-    return libevent.traceback_on(pick { "URG", "KILL", {} })
-  end,
-  function() return libevent.sleep(random() * 0.001) end,
-  function() return libevent.timeout(random() * 0.001, body) end,
-  function() return libevent.pcall(body) end,
-  function() return libevent.after(random() * 0.001, body) end,
-  function() return libevent.every(random() * 0.001, callback) end,
-  function()
-    return select(4, libevent.signal("USR1", pick { "USR2", "HUP" }))
-  end,
-  function() return servers.any() end,
-  function()
-    return libevent.scope(function(scope)
-      keep(true, scope, scope:spawn(body))
-      return body()
-    end)
-  end,
-  function() return libevent.spawn(body) end,
-  function() return libevent.defer(callback) end,
-  function()
-    return libevent.wait(pick { values.pool.r, values.pool.w }, "rw", seconds())
-  end,
-  function() return libevent.tasks(some "event_base") end,
+--- What is no single call.
+local others = {
   function() return coroutine.close(pick(values.threads)) end,
   function()
     return coroutine.resume(pick(values.threads), pick(values.pool))
@@ -168,39 +164,74 @@ local functions = {
     end
   end,
   function() return connect(some "event_base") end,
-  function() return libevent.condition(pick { "fuzz", nil }) end,
   function() return some("condition"):hold(some "task") end,
-  function() return pick(values.shared)() end,
+  function() return pick(values.functions)(values.arguments()) end,
+  function() return tostring(pick(values.pool)) end,
+  function() return #some "queue" end,
   function()
-    if random(10) > 1 then
-      return
-    end
-    return libevent.run(function(...)
-      local base = libevent.base()
-      base:timer(function() base:loopbreak() end):add(0.001)
-      return body(...)
-    end, "argument")
+    local closed <close> = pick(values.pool)
+    return callback(closed)
+  end,
+  function()
+    local held <close> = some "mutex":lock(random(0, 1) * 0.001)
+    return callback(held)
+  end,
+  function()
+    local permit <close> = some "semaphore":acquire(random(0, 1) * 0.001)
+    return callback(permit)
+  end,
+  function()
+    local log = libevent.log.with { fuzz = values.any() }
+    return log[pick { "debug", "info", "warn", "error" }](values.arguments())
   end,
 }
+
+local of_modules = manual.functions(libevent)
+
+local function call_function()
+  local each = pick(of_modules)
+  local name, fn = each.name, each.fn
+  local instead, only = functions.instead[name], functions.only[name]
+  local make = functions.arguments[name]
+  if instead then
+    return keep_results(manual.call(name, instead, fn))
+  elseif only then
+    make = only
+  elseif not make or random(3) == 1 then
+    make = values.arguments
+  end
+  return keep_results(manual.call(name, fn, make()))
+end
 
 --- Where tasks wait.
 local waits = {
   stream = { "read", "readsome", "readuntil", "readframe", "peek", "write",
     "flush", "sendfile", "relay" },
+  acceptor = { "accept" },
   condition = { "wait" },
   task = { "wait" },
   event = { "wait" },
   evconnlistener = { "accept" },
+  future = { "wait" },
+  mutex = { "lock" },
+  process = { "wait" },
+  program = { "wait" },
+  queue = { "put", "get" },
+  semaphore = { "acquire" },
   udp = { "recvfrom", "recvbatch", "sendto", "send", "sendbatch" },
 }
-local waiting = { "stream", "stream", "stream", "condition", "task", "event",
-  "evconnlistener", "udp", "udp" }
+local waiting = { "stream", "stream", "stream", "stream", "udp", "udp" }
+for kind in pairs(waits) do
+  waiting[#waiting + 1] = kind
+end
+table.sort(waiting)
 
 local function wait()
   local kind = pick(waiting)
   local object = some(kind)
-  local name = object and pick(waits[kind])
-  return object and object[name](guided(object, name))
+  if object then
+    call_method(object, pick(waits[kind]), methods.guided)
+  end
 end
 
 --- Lets time pass: another base has a loop that surely ends.
@@ -214,7 +245,7 @@ end
 local function turn()
   local base = some "event_base"
   if base then
-    keep(pcall(base.task, base, body))
+    keep_results(pcall(base.task, base, body))
     pcall(base.loop, base, "nowait")
   end
 end
@@ -222,97 +253,147 @@ end
 --- What tasks can use, for a start.
 local function start(base)
   for _ = 1, 3 do
-    keep(pcall(connect, base))
-    keep(pcall(base.condition, base))
-    keep(pcall(base.udp, base, "127.0.0.1:0"))
-    keep(pcall(base.task, base, body))
+    keep_results(pcall(connect, base))
+    keep_results(pcall(base.condition, base))
+    keep_results(pcall(base.udp, base, "127.0.0.1:0"))
+    keep_results(pcall(base.task, base, body))
   end
+  keep_results(pcall(base.bufferevent, base))
+  keep_results(pcall(base.pair, base))
+end
+
+--- Each kind is called about as often, however many there are; bases make what
+-- there is.
+local kinds = manual.kinds()
+for _ = 1, 4 do
+  kinds[#kinds + 1] = "event_base"
 end
 
 function call()
-  if libevent.running() and random(2) == 1 then
-    return keep(pcall(wait))
+  local is_running = libevent.running() ~= nil
+  if is_running and random(2) == 1 then
+    return wait()
+  elseif random(is_running and 3 or 6) == 1 then
+    return call_function()
   elseif random(6) == 1 then
-    return keep(pcall(pick(functions)))
+    return keep_results(pcall(pick(others)))
   end
-  local object = #values.pool > 0 and pick(values.pool)
+  local object = random(4) > 1 and some(pick(kinds))
+    or #values.pool > 0 and pick(values.pool)
   if not object then
     return
   end
-  local methods = debug.getmetatable(object).__index
-  names[methods] = names[methods] or names_of(object)
-  local name = pick(names[methods])
-  if name == "dispatch" then
-    name = "loop"
-  end
-  local args
-  if limits[name] then
-    args = table.pack(limits[name](object))
-  elseif name == "close" and methods.loop and random(10) > 1 then
+  local name = pick(names_of(object, kind_of(object)))
+  if name == "close" and kind_of(object) == "event_base" and random(10) > 1 then
     return
-  else
-    args = (always[name] or random(3) > 1) and table.pack(guided(object, name))
-      or table.pack(object, arguments())
   end
-  if random(50) == 1 and not limits[name] then
-    args[1] = values.any()
-  end
-  local results = table.pack(pcall(methods[name],
-    table.unpack(args, 1, args.n)))
-  if name == "detach" and math.type(results[2]) == "integer" then
-    posix.close(results[2])
-  end
-  keep(table.unpack(results, 1, results.n))
+  call_method(object, name, methods.arguments)
   if random(30) == 1 and #values.pool > 1 then
     table.remove(values.pool, random(#values.pool))
   end
 end
 
-local function seed(n)
-  math.randomseed(n)
-  collectgarbage(n % 2 == 0 and "incremental" or "generational")
-  local r, w = posix.pipe()
-  values.pool = { r = r, w = w, assert(libevent.event_base()) }
-  left, values.threads, depths = nested, {}, setmetatable({}, { __mode = "k" })
-  values.share()
-  libevent.track(n % 3 == 0)
-  warn "@off" -- nobody closes anything here
-  start(values.pool[1])
-  for _ = 1, calls do
-    if random(3) == 1 then
-      turn()
-    elseif random(20) == 1 then
-      pause(random() * 0.001)
-    end
-    if #values.pool == 0 or random(100) == 1 then
-      values.pool[#values.pool + 1] = libevent.event_base()
-      start(values.pool[#values.pool])
-    end
-    if random(60) == 1 then
-      keep(pcall(libevent.evbuffer, "x"))
-      keep(pcall(libevent.socketpair))
-    end
-    call()
+--- Calls, and what goes on meanwhile.
+local function step()
+  if random(3) == 1 then
+    turn()
+  elseif random(20) == 1 then
+    pause(random() * 0.001)
   end
-  values.pool, left, values.threads = { r = r, w = w }, 0, {}
-  values.shared = nil
-  collectgarbage()
-  collectgarbage()
-  posix.close(r)
-  posix.close(w)
+  if #values.pool == 0 or random(100) == 1 then
+    local base = libevent.event_base()
+    keep(base)
+    start(base)
+  end
+  if random(60) == 1 then
+    keep_results(pcall(libevent.evbuffer, "x"))
+    keep_results(pcall(libevent.socketpair))
+  end
+  call()
 end
 
-local before = descriptors()
+--- The same as the main task, which lets others run.
+local function main()
+  local base = libevent.base()
+  local _ <close> = setmetatable({}, { __close = function()
+    base:loopbreak()
+  end })
+  while left > 0 and values.calls > 0 do
+    values.calls = values.calls - 1
+    pcall(libevent.spawn, call)
+    libevent.sleep(random(30) == 1 and 0.001 or 0)
+  end
+  local supervisor = some "supervisor"
+  if supervisor then -- which takes a while
+    pcall(libevent.timeout, 0.1, call_method, supervisor, "drain",
+      methods.guided)
+  end
+end
+
+local function prepare(n)
+  math.randomseed(n)
+  collectgarbage(n % 2 == 0 and "incremental" or "generational")
+  values.start()
+  left, depths, values.calls = nested, setmetatable({}, { __mode = "k" }), calls
+  functions.reset()
+  functions.budget = { programs = n % 4 == 0 and 6 or 0,
+    supervisors = n % 4 == 0 and 2 or 0 }
+  libevent.track(n % 3 == 0)
+  warn "@off" -- nobody closes anything here
+  keep(assert(libevent.event_base()))
+  start(values.pool[1])
+end
+
+local function seed(n)
+  prepare(n)
+  for _ = 1, n % 2 == 0 and 20 or 0 do
+    if values.calls > 0 then
+      local base = some "event_base" or libevent.event_base()
+      methods.limit(base, 2) -- main, and what looks after it, may be closed
+      pcall(libevent.run, base, main)
+    end
+  end
+  while values.calls > 0 do
+    values.calls = values.calls - 1
+    step()
+  end
+  left = 0
+  functions.reset()
+  values.finish()
+  collectgarbage()
+  collectgarbage()
+end
+
+--- What must be after a seed as before.
+local function state()
+  return ("%d descriptors, %d children"):format(count(posix.descriptors()),
+    count(functions.children()))
+end
+
+local function fail(...)
+  stderr:write(string.format(...), "\n")
+  functions.finish()
+  os.exit(1, true)
+end
+
+functions.start()
+local before = state()
 for n = first, first + seeds - 1 do
   posix.alarm(30)
   local ok, message = xpcall(seed, debug.traceback, n)
-  values.pool = nil
   collectgarbage()
   collectgarbage()
-  if not ok or descriptors() ~= before then
-    io.stderr:write(("seed %d: %s\n"):format(n,
-      message or ("%d descriptors, not %d"):format(descriptors(), before)))
-    os.exit(1, true)
+  if not ok or state() ~= before then
+    fail("seed %d: %s", n, message or state() .. ", not " .. before)
   end
 end
+if arg[3] then
+  local file <close> = assert(io.open(arg[3], "w"))
+  file:write(table.concat(manual.counts(), "\n"), "\n")
+end
+local missed = manual.missed()
+if seeds >= enough and #missed > 0 then
+  fail("missed:\n  %s", table.concat(missed, "\n  "))
+end
+functions.finish()
 print(("%d seeds of %d calls"):format(seeds, calls))
