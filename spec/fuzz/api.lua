@@ -370,6 +370,16 @@ local function state()
     count(functions.children()))
 end
 
+--- Where the descriptors lead.
+local function leading()
+  local list = {}
+  for fd in pairs(posix.descriptors()) do
+    list[#list + 1] = ("\n  %d %s"):format(fd,
+      libevent.posix.readlink("/proc/self/fd/" .. fd))
+  end
+  return table.concat(list)
+end
+
 local function fail(...)
   stderr:write(string.format(...), "\n")
   functions.finish()
@@ -381,10 +391,14 @@ local before = state()
 for n = first, first + seeds - 1 do
   posix.alarm(30)
   local ok, message = xpcall(seed, debug.traceback, n)
-  collectgarbage()
-  collectgarbage()
+  for _ = 1, 10 do -- what finalizers hold goes one by one
+    if state() ~= before then
+      collectgarbage()
+    end
+  end
   if not ok or state() ~= before then
-    fail("seed %d: %s", n, message or state() .. ", not " .. before)
+    fail("seed %d: %s", n,
+      message or ("%s, not %s%s"):format(state(), before, leading()))
   end
 end
 if arg[3] then

@@ -193,7 +193,7 @@ local sensible = {
   end,
   bufferevent = function()
     return pick { false, false, (libevent.socketpair()) } or nil,
-      { defer = random(3) == 1, linger = random(0, 1) }
+      { linger = random(0, 1) * 0.01 }
   end,
   connect = functions.address,
   setcb = function(object)

@@ -57,6 +57,22 @@ describe("where system calls fail", function()
     ]])
   end)
 
+  it("a worker is heard, though there was no memory to wait for it", function()
+    for n = 3, 4 do
+      prints("a line\ntrue\n", ("epoll_ctl:ENOMEM@%d"):format(n), [[
+        local libevent = require "libevent"
+        libevent.run(function()
+          local written = libevent.future()
+          local supervisor <close> = libevent.supervisor { "sh", "-c",
+            "echo a line >&2; echo READY=1 >&$EVRUN_CHANNEL; exec sleep 100",
+            write = function(text) written:set(text) end, heartbeat = 0 }
+          io.write(written:wait(10):match "a line\n")
+          print((supervisor:wait_ready(10)))
+        end)
+      ]])
+    end
+  end)
+
   it("sockets that cannot be made non-blocking are not given out", function()
     for n = 1, 10 do
       prints("nil\tsocketpair: Bad file descriptor\t9\n",

@@ -13,6 +13,10 @@ local worker = {}
 -- longer to end than its connections may, and that its last words may take.
 local step, grace, last_words = 0.25, 1, 0.05
 
+--- How often what it tells is read again for which there was no memory, and
+-- seconds between that.
+local attempts, pause = 100, 0.05
+
 --- Bytes of its output that are looked at in one go; those of its status; how
 -- many counters it may have, and bytes of their names.
 local most_read, most_status, most_counters, most_name = 16384, 256, 64, 64
@@ -69,18 +73,36 @@ local words = {
   end,
 }
 
+--- Reads from a stream, though there may be no memory for it for a while; where
+-- bytes were lost with it, there is none for ever.
+local function read_again(read, stream, what)
+  local data, message, code = read(stream, what)
+  for _ = 1, attempts do
+    if code ~= core.errno.ENOMEM then
+      break
+    end
+    core.sleep(pause)
+    if stream:is_closed() then
+      return nil
+    end
+    data, message, code = read(stream, what)
+  end
+  return data, message, code
+end
+
 --- Reads what the worker tells. Everything is a sign of life.
 local function listen(self)
-  local line, message, code = self.channel:read "l"
+  local channel = self.channel
+  local line, message, code = read_again(channel.read, channel, "l")
   while line do
     local name, value = line:match "^([%w_]+)=(.*)$"
     self.heard = self.base:now()
     if words[name] then
       words[name](self, value)
     end
-    line, message, code = self.channel:read "l"
+    line, message, code = read_again(channel.read, channel, "l")
   end
-  if code == core.errno.EMSGSIZE then
+  if code == core.errno.EMSGSIZE or code == core.errno.ENOMEM then
     log.warn("a worker is not listened to any more", { worker = self.number,
       pid = self.pid, error = message })
   end
@@ -96,10 +118,11 @@ local function pass_on(self, fn, data)
 end
 
 local function relay(self)
-  local data = self.program.stderr:readsome(most_read)
+  local stderr = self.program.stderr
+  local data = read_again(stderr.readsome, stderr, most_read)
   while data do
     pass_on(self, self.tail.add, data)
-    data = self.program.stderr:readsome(most_read)
+    data = read_again(stderr.readsome, stderr, most_read)
   end
   pass_on(self, self.tail.finish)
 end
