@@ -199,9 +199,14 @@ moving: all build-specs ## the specs on a Lua whose stack moves whenever it may
 soak: all build-specs ## lets thousands of workers die: DEATHS=10000 RELOADS=100
 	$(LUA) spec/load/soak.lua $(or $(DEATHS),10000) $(or $(RELOADS),100)
 
-memory: all build-specs ## lets every single allocation fail in turn
-	$(BUILD)/spec/memory spec/host/memory.lua spec/host/echo.lua \
-	  spec/host/streams.lua spec/host/datagrams.lua spec/host/servers.lua
+# A script per type; of one that takes long some allocations, all with FULL=1.
+FORGETFUL = $(addprefix spec/host/,memory.lua echo.lua streams.lua datagrams.lua \
+  servers.lua events.lua buffers.lua bufferevents.lua listeners.lua sockets.lua \
+  tasks.lua waits.lua logs.lua programs.lua services.lua consoles.lua$(if $(FULL),,:3) \
+  supervisors.lua$(if $(FULL),,:11))
+
+memory: all build-specs ## lets every single allocation fail in turn: FULL=1
+	$(BUILD)/spec/memory $(FORGETFUL)
 
 FAULTY = $(addprefix spec/host/,echo.lua streams.lua datagrams.lua memory.lua \
   servers.lua processes.lua)
@@ -217,8 +222,7 @@ coverage: all ## lines and branches of the C code that the specs reach
 	rm -rf build/coverage
 	$(MAKE) --no-print-directory $(COVERED) all build-specs
 	LUA_CPATH='build/coverage/?.so;;' BUILD=build/coverage $(BUSTED) $(SUITE)
-	LUA_CPATH='build/coverage/?.so;;' build/coverage/spec/memory spec/host/memory.lua spec/host/echo.lua \
-	  spec/host/streams.lua spec/host/datagrams.lua spec/host/servers.lua > build/coverage/memory.txt
+	LUA_CPATH='build/coverage/?.so;;' build/coverage/spec/memory $(FORGETFUL) > build/coverage/memory.txt
 	gcovr -r . --object-directory build/coverage --filter csrc/ --branches --print-summary -o build/coverage/branches.txt
 	gcovr -r . --object-directory build/coverage --filter csrc/ --fail-under-line 94 --fail-under-branch 84
 

@@ -1,7 +1,8 @@
 /* Runs a Lua script again and again while its allocations fail: in each run
  * the k-th one, and in a second series the k-th and all after it, for every k
  * until a run needs no more than k. Each run must end well or with an error
- * that says so, give every block back and leave no descriptor open.
+ * that says so, give every block back and leave no descriptor open. Behind a name
+ * `:7` may stand, for each seventh k: where a run takes long.
  *
  * The allocations are those of Lua and those of libevent. Lua gives a finalizer up
  * that it has no memory to call, and warns of that; what libevent has for such an
@@ -135,6 +136,22 @@ static bool namesmemory(const char *message) {
                              strncmp(message, "memory", 6) == 0);
 }
 
+/* Requires what the script does: the modules that its first run has loaded. */
+static char *loading;
+
+static void note_modules(lua_State *L) {
+  free(loading);
+  loading = NULL;
+  if (luaL_dostring(L, "local list = {} "
+                       "for name in pairs(package.loaded) do "
+                       "  if name:find '^libevent' or name:find '^spec' then "
+                       "    list[#list + 1] = ('require %q'):format(name) "
+                       "  end "
+                       "end "
+                       "return table.concat(list, '\\n')") == LUA_OK)
+    loading = strdup(lua_tostring(L, -1));
+}
+
 /* One run: LUA_OK or the status of the error, whose message must name memory.
  * Loading what the script needs does not fail: it is the host's business. */
 static int run(const char *script, long fail_at, bool sticky) {
@@ -144,6 +161,7 @@ static int run(const char *script, long fail_at, bool sticky) {
   lua_setwarnf(L, on_warning, NULL);
   if (luaL_dostring(L, "libevent = require 'libevent' "
                        "posix = require 'spec.posix'") != LUA_OK ||
+      (loading != NULL && luaL_dostring(L, loading) != LUA_OK) ||
       luaL_loadfile(L, script) != LUA_OK) {
     fprintf(stderr, "%s\n", lua_tostring(L, -1));
     exit(1);
@@ -161,15 +179,18 @@ static int run(const char *script, long fail_at, bool sticky) {
       exit(1);
     }
   }
+  if (fail_at == 0)
+    note_modules(L);
   lua_close(L);
   return status;
 }
 
-static void sweep(const char *script, bool sticky) {
-  long k = 0, errors = 0;
+static void sweep(const char *script, long step, bool sticky) {
+  long k = 1 - step, runs = 0, errors = 0;
   int before = descriptors();
   do {
-    k++;
+    k += step;
+    runs++;
     long blocks = memory.blocks;
     long others = theirs_count;
     memory.dropped = false;
@@ -183,15 +204,22 @@ static void sweep(const char *script, bool sticky) {
     }
   } while (memory.count >= k);
   printf("%s: %ld allocations failed %s, %ld runs ended with an error\n",
-         script, k - 1, sticky ? "from then on" : "once", errors);
+         script, runs - 1, sticky ? "from then on" : "once", errors);
+  fflush(stdout);
 }
 
 int main(int argc, char **argv) {
   event_set_mem_functions(their_malloc, their_realloc, their_free);
   for (int i = 1; i < argc; i++) {
+    char *every = strrchr(argv[i], ':');
+    long step = every != NULL ? strtol(every + 1, NULL, 10) : 1;
+    if (every != NULL)
+      *every = '\0';
+    free(loading);
+    loading = NULL;
     run(argv[i], 0, false); /* what a process keeps, it keeps from here on */
-    sweep(argv[i], false);
-    sweep(argv[i], true);
+    sweep(argv[i], step > 0 ? step : 1, false);
+    sweep(argv[i], step > 0 ? step : 1, true);
   }
   return argc > 1 ? 0 : 2;
 }
