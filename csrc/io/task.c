@@ -248,6 +248,22 @@ static int l_task_traceback(lua_State *L) {
 }
 
 /***
+Lets the loop end with the task unless that returns: as by
+@{event_base:loopbreak}, when it fails, is canceled or closed, or runs out of
+time. An error of it is told to nobody else, then. @{libevent.run} does so with
+its main task.
+@function task:breaks_loop
+@param on? boolean True by default.
+*/
+static int l_task_breaks_loop(lua_State *L) {
+  lev_task *task = lev_self(L, &lev_task_type);
+  if (!lua_isnoneornil(L, 2))
+    luaL_checktype(L, 2, LUA_TBOOLEAN);
+  task->breaks = lua_isnoneornil(L, 2) || lua_toboolean(L, 2);
+  return 0;
+}
+
+/***
 Returns where the task is: the line that waits, or where its function begins.
 @function task:where
 @return string? place As `"file:line"`; nil if it has ended.
@@ -324,11 +340,17 @@ static void describe_task(lua_State *L, const lev_object *self) {
 }
 
 static const luaL_Reg methods[] = {
-  { "wait", l_task_wait },     { "cancel", l_task_cancel },
-  { "status", l_task_status }, { "waits", l_task_waits },
-  { "name", l_task_name },     { "traceback", l_task_traceback },
-  { "where", l_task_where },   { "is_done", l_task_is_done },
-  { "limit", l_task_limit },   { NULL, NULL },
+  { "wait", l_task_wait },
+  { "cancel", l_task_cancel },
+  { "status", l_task_status },
+  { "waits", l_task_waits },
+  { "name", l_task_name },
+  { "traceback", l_task_traceback },
+  { "where", l_task_where },
+  { "is_done", l_task_is_done },
+  { "limit", l_task_limit },
+  { "breaks_loop", l_task_breaks_loop },
+  { NULL, NULL },
 };
 
 static const luaL_Reg constructors[] = {

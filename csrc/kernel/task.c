@@ -69,6 +69,13 @@ static void abandon(lev_task *task) {
   task->scope = task->home;
 }
 
+/* The loop ends with the task, unless that has returned. */
+static void breakloop(const lev_task *task) {
+  lev_base *base = task->head.base;
+  if (task->breaks && task->ending != LEV_RETURNED && base->head.open)
+    event_base_loopbreak(base->ptr);
+}
+
 /* The task on top of the main stack has ended; its ending is noted. */
 static void conclude(const lev_frame *f, lev_task *task) {
   int index = lua_gettop(f->L);
@@ -76,8 +83,9 @@ static void conclude(const lev_frame *f, lev_task *task) {
   task->head.base->counts.tasks--;
   lev_deadline_del(&task->head);
   abandon(task);
-  task->observed = task->ending != LEV_FAILED ||
+  task->observed = task->ending != LEV_FAILED || task->breaks ||
                    (task->home != NULL && task->home->owner != NULL);
+  breakloop(task);
   if (task->home != NULL && task->ending == LEV_FAILED)
     failscope(f->L, task, index);
   if (task->home != NULL && task->ending == LEV_WASTIMEDOUT)
@@ -373,6 +381,7 @@ void lev_task_free(lua_State *L, lev_object *self) {
   if (task->state != LEV_DONE) {
     task->ending = LEV_WASCANCELED;
     self->base->counts.tasks--;
+    breakloop(task);
   }
   task->state = LEV_DONE;
   abandon(task);

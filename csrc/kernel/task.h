@@ -110,7 +110,8 @@ struct lev_task {
   double due;      /* when the wait ends; 0 for never */
   double deadline; /* after which waits raise; 0 for never */
   uint32_t doomed; /* reasons why waits raise: a cancel, canceled scopes */
-  uint8_t state, outcome, ending;
+  uint8_t state, outcome;
+  uint8_t ending : 2;
   bool raises : 1;     /* 'due' is not of the wait's own timeout */
   bool expired : 1;    /* the deadline was raised */
   bool parked : 1;     /* counted as such */
@@ -119,6 +120,7 @@ struct lev_task {
   bool observed : 1;   /* somebody was told how it ended */
   bool rethrown : 1;   /* an error that has a traceback is raised again */
   bool lost : 1;       /* its coroutine was resumed by another */
+  bool breaks : 1;     /* the loop, unless it returns */
   lev_soon soon;       /* unless it waits */
   lev_waiters waiters; /* for its end */
   lev_hold *holds;     /* what it holds */

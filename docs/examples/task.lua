@@ -93,3 +93,14 @@ do
   task:wait()
   print(task:where()) --> nil
 end
+
+--- task:breaks_loop
+do
+  local base <close> = libevent.event_base()
+  local server = base:task(function()
+    error("no configuration", 0)
+  end)
+  server:breaks_loop()
+  base:timer(print):add(60)
+  print(base:loop(), server:status()) --> break, failed
+end

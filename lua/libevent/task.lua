@@ -12,9 +12,6 @@ local task = {}
 -- one has raised.
 local current, last_traceback
 
---- The task that looks after the main one; it is not shown.
-local watcher
-
 --- Tasks of those who look inside: when nothing is left to do but what they
 -- wait for, that is no error.
 local apart = setmetatable({}, { __mode = "k" })
@@ -68,17 +65,15 @@ end
 function task.tasks(base)
   local list = {}
   for _, one in ipairs((base or task.base()):tasks()) do
-    if one ~= watcher then
-      local waits, object = one:waits()
-      list[#list + 1] = {
-        task = one,
-        name = one:name() or one:where(),
-        status = one:status(),
-        where = one:where(),
-        waits = object and waits .. " " .. object or waits,
-        traceback = one:traceback(),
-      }
-    end
+    local waits, object = one:waits()
+    list[#list + 1] = {
+      task = one,
+      name = one:name() or one:where(),
+      status = one:status(),
+      where = one:where(),
+      waits = object and waits .. " " .. object or waits,
+      traceback = one:traceback(),
+    }
   end
   return list
 end
@@ -92,7 +87,7 @@ end
 function task.list(base)
   local list = {}
   for _, one in ipairs(base:tasks()) do
-    if one ~= watcher and not apart[one] then
+    if not apart[one] then
       list[#list + 1] = one
     end
   end
@@ -136,13 +131,6 @@ local function clear(base)
   return ok, err
 end
 
---- Waits for the main task, and ends the loop if it fails.
-local function watch_over(main, base)
-  if not pcall(main.wait, main) then
-    base:loopbreak()
-  end
-end
-
 --- The state that a run changes, put back at its end.
 local function installed(base)
   local outer_require = require
@@ -150,7 +138,7 @@ local function installed(base)
   rawset(_G, "require", yieldable_require(outer_require))
   return setmetatable({}, {
     __close = function()
-      current, watcher = nil, nil
+      current = nil
       rawset(_G, "require", outer_require)
     end,
   })
@@ -204,7 +192,7 @@ function task.run(base, fn, ...)
   end
   local main = base:task(fn, ...)
   main:name "main"
-  watcher = base:task(watch_over, main, base)
+  main:breaks_loop()
   local _ <close> = installed(base)
   local ok, err = drive(base, main)
   local cleared, late = clear(base)

@@ -78,12 +78,6 @@ local guard <close> = base -- luacheck: ignore
 base:on_error(fail)
 
 -- What looks after the main task needs memory to end the loop.
-local limit = base:timer(function()
-  fail "memory: nothing comes any more"
-  base:loopbreak()
-end)
-limit:background()
-limit:add(0.5)
 local ok, err = pcall(libevent.run, base, work, base)
 if not ok then
   fail(err)
