@@ -203,7 +203,7 @@ soak: all build-specs ## lets thousands of workers die: DEATHS=10000 RELOADS=100
 FORGETFUL = $(addprefix spec/host/,memory.lua echo.lua streams.lua datagrams.lua \
   servers.lua events.lua buffers.lua bufferevents.lua listeners.lua sockets.lua \
   tasks.lua waits.lua logs.lua programs.lua services.lua consoles.lua$(if $(FULL),,:3) \
-  supervisors.lua$(if $(FULL),,:11))
+  supervisors.lua$(if $(FULL),,:31))
 
 memory: all build-specs ## lets every single allocation fail in turn: FULL=1
 	$(BUILD)/spec/memory $(FORGETFUL)

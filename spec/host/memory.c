@@ -130,10 +130,12 @@ static int descriptors(void) {
   return n;
 }
 
-/* Whether an error says that memory ran out; a script may be called so, too. */
+/* Whether an error says that memory ran out; a script may be called so, too. Lua
+ * says of a stack that has no memory to grow that it overflows. */
 static bool namesmemory(const char *message) {
   return message != NULL && (strstr(message, " memory") != NULL ||
-                             strncmp(message, "memory", 6) == 0);
+                             strncmp(message, "memory", 6) == 0 ||
+                             strstr(message, "stack overflow") != NULL);
 }
 
 /* Requires what the script does: the modules that its first run has loaded. */

@@ -1,5 +1,5 @@
 --- What scripts share that memory.c runs with failing allocations: a main task
--- whose failures are told, and a limit for what a failure has left undone.
+-- whose failures are told.
 
 local libevent = require "libevent"
 
@@ -32,9 +32,10 @@ function trial.same(expected, got)
   end
 end
 
---- Runs a function as the main task; gives it the base.
+--- Runs a function as the main task; gives it the base. It has to end by
+-- itself; a limit is for what would wait longer than one wants to here.
 ---@param fn fun(base: libevent.event_base)
----@param seconds? number In which it must be done: 0.2 by default.
+---@param seconds? number
 function trial.run(fn, seconds)
   local base, why_not = libevent.event_base { avoid = { "select" } }
   if not base then
@@ -44,12 +45,14 @@ function trial.run(fn, seconds)
     base:close()
   end })
   base:on_error(trial.fail)
-  local limit = base:timer(function()
-    trial.fail "memory: nothing comes any more"
-    base:loopbreak()
-  end)
-  limit:background()
-  limit:add(seconds or 0.2)
+  if seconds then
+    local limit = base:timer(function()
+      trial.fail "memory: it has to wait"
+      base:loopbreak()
+    end)
+    limit:background()
+    limit:add(seconds)
+  end
   local ok, err = pcall(libevent.run, base, fn, base)
   if not ok then
     trial.fail(err)

@@ -152,13 +152,22 @@ local function listen(self)
   end
 end
 
+--- Listens; it is over where that fails, as somebody may wait for what comes.
+local function attend(self)
+  local ok, err = core.pcall(listen, self)
+  if not ok then
+    over(self, tostring(err))
+    error(err, 0)
+  end
+end
+
 --- Begins to stand for a session: what inputs say is written as it comes.
 ---@param write fun(text: string)
 ---@param on_end fun(message: string) Is told that it is over; "" where somebody
 -- wanted that.
 function Remote:start(write, on_end)
   self.write, self.on_end = write, on_end
-  self.base:task(listen, self):name "remote"
+  self.base:task(attend, self):name "remote"
 end
 
 --- Whether something has come since it was asked last; asks again.

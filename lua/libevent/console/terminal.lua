@@ -229,7 +229,7 @@ local function leave(self)
   end
   self.gone = true
   self.console.clients[self] = nil
-  self.queue, self.reader, self.bytes = {}, nil, 0
+  self.reader, self.bytes = nil, 0
   if self.session then
     self.session:interrupt()
   end
@@ -240,13 +240,15 @@ local function leave(self)
     self.room:broadcast()
     self.room:close()
   end
+  self.queue = {}
   return true
 end
 
 -- Ends the connection, without another word.
 function Terminal:drop()
-  if leave(self) then
+  if not self.gone then
     self.stream:close "now"
+    leave(self)
   end
 end
 
@@ -262,21 +264,16 @@ function Terminal:finish(reason)
   self.stream:close()
 end
 
---- Takes over a connection.
----@param console libevent.console
----@param socket libevent.socket
----@return libevent.console.terminal terminal
-function terminal.new(console, socket)
-  local self = setmetatable({
-    console = console, reader = protocol.reader(), queue = {}, bytes = 0,
-    sent = 0, working = false, gone = false, greeted = false,
-    room = console.base:condition "room for output",
-    stream = console.base:stream(socket, { linger = 1 }),
-  }, Terminal)
-  self.stream:background()
-  self.stream:setcb {
+--- What is called back for a connection. What fails ends it: somebody waits for
+-- an answer there.
+local function callbacks(self)
+  return {
     read = function(_, data)
-      received(self, data)
+      local ok, err = pcall(received, self, data)
+      if not ok then
+        self:drop()
+        error(err, 0)
+      end
     end,
     write = function()
       self.room:broadcast()
@@ -285,7 +282,31 @@ function terminal.new(console, socket)
       self:drop()
     end,
   }
+end
+
+local function make(console, stream)
+  local self = setmetatable({
+    console = console, reader = protocol.reader(), queue = {}, bytes = 0,
+    sent = 0, working = false, gone = false, greeted = false,
+    room = console.base:condition "room for output", stream = stream,
+  }, Terminal)
+  stream:background()
+  assert(stream:setcb(callbacks(self)))
   return self
+end
+
+--- Takes over a connection, which ends where that fails.
+---@param console libevent.console
+---@param socket libevent.socket
+---@return libevent.console.terminal terminal
+function terminal.new(console, socket)
+  local stream = console.base:stream(socket, { linger = 1 })
+  local ok, result = pcall(make, console, stream)
+  if not ok then
+    stream:close "now"
+    error(result, 0)
+  end
+  return result
 end
 
 return terminal

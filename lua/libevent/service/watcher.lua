@@ -32,16 +32,16 @@ local function open(base, fd, on_end)
   end
   local channel = base:stream(socket)
   channel:background()
-  status.set_apart(1)
-  channel:setcb {
+  assert(channel:setcb {
     read = function() end,
     event = function()
       channel:close "now"
       status.set_apart(-1)
       on_end()
     end,
-  }
-  channel:enable "r"
+  })
+  assert(channel:enable())
+  status.set_apart(1)
   return channel
 end
 

@@ -6,6 +6,7 @@ local backoff = require "libevent.supervisor.backoff"
 local core = require "libevent.core"
 local describe = require "libevent.log.format".tostring
 local log = require "libevent.log"
+local persist = require "libevent.supervisor.persist"
 local worker = require "libevent.supervisor.worker"
 
 local slot = {}
@@ -154,15 +155,17 @@ local function step(self)
   end
 end
 
---- Sees to it that there is a worker, until none is wanted, whatever happens:
--- there may be no memory for a while.
+--- Sees to it that there is a worker, until none is wanted, whatever happens,
+-- unless there is no memory for good.
 local function keep(self)
   while self.wanted do
     local ok, err = core.pcall(step, self)
     if not ok then
       log.error("a worker cannot be looked after", { worker = self.number,
         error = describe(err) })
-      core.pcall(core.sleep, pause)
+      if not persist.pause(pause) then
+        error(err, 0)
+      end
     end
   end
 end

@@ -4,6 +4,7 @@ local await = require "libevent.supervisor.await"
 local core = require "libevent.core"
 local describe = require "libevent.log.format".tostring
 local log = require "libevent.log"
+local persist = require "libevent.supervisor.persist"
 local process = require "libevent.process"
 local tail = require "libevent.supervisor.tail"
 
@@ -156,25 +157,17 @@ local function watch(self, timer)
   end
 end
 
---- Calls a function until it raises nothing: there may be no memory for a
--- while.
-local function insist(fn, ...)
-  while not core.pcall(fn, ...) do
-    core.pcall(core.sleep, step)
-  end
-end
-
 --- Waits for the end, and notes how it was.
 local function see_off(self)
   self.how_ended, self.what, self.core = self.program:wait()
   self.ended_at = self.base:now()
   self.pulse:close()
-  insist(change, self, "ended")
+  persist.insist(step, change, self, "ended")
   core.pcall(self.relaying.wait, self.relaying, last_words)
   self.program:close()
   self.channel:close "now"
   self.is_told = true
-  insist(self.changed.broadcast, self.changed)
+  persist.insist(step, self.changed.broadcast, self.changed)
   self.on_end(self)
 end
 
