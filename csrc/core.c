@@ -17,6 +17,7 @@ name: `code == libevent.errno.ECONNREFUSED`.
 #include "kernel/log.h"
 #include "kernel/process.h"
 #include "kernel/result.h"
+#include "kernel/where.h"
 #include "types/bufferevent.h"
 #include "types/evbuffer.h"
 #include "types/evconnlistener.h"
@@ -146,7 +147,7 @@ int luaopen_libevent_core(lua_State *L) {
   lua_settop(L, 0);
   checkversion(L);
   lev_process_open();
-  lev_getstate(L);
+  lev_where_open(L, lev_getstate(L));
   lev_bytes_open(L);
   luaL_newlib(L, functions);
   for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)

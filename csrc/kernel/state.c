@@ -5,6 +5,7 @@
 #include "kernel/process.h"
 #include "kernel/result.h"
 #include "kernel/traceback.h"
+#include "kernel/where.h"
 
 static const char state_key = 0;
 static const char origins_key = 0;
@@ -51,6 +52,8 @@ static void fill(lua_State *L) {
   lua_rawseti(L, -2, LEV_AT_TRACEBACK);
   lua_pushboolean(L, 0);
   lua_rawseti(L, -2, LEV_AT_ACCEPTED);
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, -2, LEV_AT_LAYER);
 }
 
 /* Pushes a new table with the given weak mode. */
@@ -118,17 +121,13 @@ void lev_setat(lua_State *L, const lev_state *state, lua_Integer place,
   lua_pop(L, 1);
 }
 
-/* Pushes "file:line" of the nearest Lua function that is running. */
+/* Pushes "file:line" of the script that is running. */
 static void pushwhere(lua_State *L) {
   lua_Debug ar;
-  for (int level = 0; lua_getstack(L, level, &ar); level++) {
-    lua_getinfo(L, "Sl", &ar);
-    if (ar.currentline > 0) {
-      lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
-      return;
-    }
-  }
-  lua_pushliteral(L, "?");
+  if (lev_where(L, lev_getstate(L), &ar))
+    lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
+  else
+    lua_pushliteral(L, "?");
 }
 
 void lev_track(lua_State *L, int index) {

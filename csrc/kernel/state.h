@@ -25,6 +25,8 @@ typedef struct lev_state {
   uint32_t leaks;    /* how many of them the collector has closed */
   uint64_t *owned;   /* the set of descriptors that objects own: see */
   size_t words;      /* descriptor.h */
+  const char *layer; /* how the sources of our Lua layer begin; or NULL */
+  size_t layer_length;
 } lev_state;
 
 /* Places of the state's table. The strings stand there because an error
@@ -39,7 +41,8 @@ enum {
   LEV_AT_DEADLINE = 6,
   LEV_AT_YIELDED = 7, /* errors that end a task from outside */
   LEV_AT_RESUMED = 8,
-  LEV_AT_BASES = 8 /* ids of bases are greater */
+  LEV_AT_LAYER = 9, /* see kernel/where.h */
+  LEV_AT_BASES = 9  /* ids of bases are greater */
 };
 
 /* The state, made at the first call. [-0, +0, m] */

@@ -6,6 +6,7 @@
 #include "kernel/interrupt.h"
 #include "kernel/pin.h"
 #include "kernel/task.h"
+#include "kernel/where.h"
 
 /* Stores the error at 1 and its traceback in the task, where the loop finds it
  * if nobody catches it: the first traceback of an error is the true one. */
@@ -92,12 +93,8 @@ bool lev_task_place(const lev_task *task, lua_Debug *ar) {
     ar->currentline = ar->linedefined;
     return true;
   }
-  int level = 0;
-  while (ar->currentline < 0 && lua_getstack(co, level, ar)) {
-    lua_getinfo(co, "l", ar);
-    level++;
-  }
-  return level > 0 && lua_getinfo(co, "S", ar);
+  return lev_where(co, task->head.base->state, ar) ||
+         (lua_getstack(co, 0, ar) && lua_getinfo(co, "Sl", ar));
 }
 
 void lev_task_start(lua_State *L, lev_task *task, int first) {
