@@ -301,13 +301,16 @@ describe("bufferevents that are closed without a loop #load", function()
     local before = helper.descriptors()
     cycles(n)
     assert.equal(before, helper.descriptors())
-    local memory = posix.rss()
-    assert.equal("nowait", base:loop "nowait")
-    cycles(n)
-    assert.equal(before, helper.descriptors())
-    if not helper.sanitized then -- its runtime keeps what was freed
-      assert.is_true(posix.rss() - memory < 4096)
-    end
+    local rounds, grown = 0
+    repeat -- where blocks come to lie is chance, but growth ends
+      local memory = posix.rss()
+      assert.equal("nowait", base:loop "nowait")
+      cycles(n)
+      assert.equal(before, helper.descriptors())
+      rounds, grown = rounds + 1, posix.rss() - memory
+    until grown < 1024 or helper.sanitized -- its runtime keeps what was freed
+      or rounds == 6
+    assert.is_true(grown < 1024 or helper.sanitized, grown .. " KiB")
   end)
 end)
 
