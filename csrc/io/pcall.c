@@ -67,9 +67,14 @@ static int pcallk(lua_State *L, int status, lua_KContext ctx) {
   lua_insert(L, -2);
   if (task != NULL && task->head.slot != 0)
     pushtrace(L, task);
-  else if (status != LUA_ERRRUN ||
-           lev_pushat(L, state, LEV_AT_TRACEBACK) != LUA_TSTRING)
+  else if (status == LUA_ERRRUN)
+    lev_pushat(L, state, LEV_AT_TRACEBACK);
+  else
     lua_pushnil(L);
+  if (!lua_isstring(L, -1)) { /* there was no memory for it */
+    lua_pushnil(L);
+    lua_replace(L, -2);
+  }
   return 3;
 }
 

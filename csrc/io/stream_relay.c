@@ -101,8 +101,16 @@ static const lev_waitkind relaying = {
   .left = left,
 };
 
+/* Ends a relay whose task has lost its coroutine. */
+static void forget(const lev_stream *source) {
+  if (source != NULL && source->relayer != NULL)
+    lev_task_waits(source->relayer);
+}
+
 static lev_stream *checksink(lua_State *L, const lev_stream *source) {
   lev_stream *sink = lev_check(L, 2, &lev_stream_type);
+  forget(sink->source);
+  forget(source);
   luaL_argcheck(L, sink->head.base == source->head.base, 2,
                 "stream of the same base expected");
   luaL_argcheck(L, sink->source == NULL, 2, "another stream is relayed to it");

@@ -21,6 +21,23 @@ describe("stream:relay", function()
     assert.same(pack(3 * #mib), pack(echo:wait()))
   end))
 
+  it("gives its place up when its coroutine was closed", run(function(base)
+    local one, other, _ <close> = streams(base)
+    local co
+    spawn(function()
+      co = coroutine.running()
+      one:relay(one)
+    end)
+    sleep(0)
+    assert.is_true(coroutine.close(co))
+    local echo = spawn(one.relay, one, one)
+    sleep(0)
+    other:write "again"
+    assert.equal("again", other:read(5))
+    other:shutdown()
+    assert.equal(5, (echo:wait()))
+  end))
+
   it("begins with what was read already", run(function(base)
     local one, other, _ <close> = streams(base)
     other:write "a line\nthe rest"

@@ -75,6 +75,8 @@ for _ = 1, 3 do
     error(message)
   end
 end
+local caught, message = libevent.pcall(error, "memory of another", 0)
+assert(caught == false and type(message) == "string")
 assert(base:objects())
 assert(base:counters().callbacks > 0)
 assert(base:dump())
