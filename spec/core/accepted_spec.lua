@@ -94,6 +94,28 @@ describe("event_base:accepted", function()
     assert.equal(1, #fds)
   end))
 
+  it("leaves out a task whose coroutine was closed", run(function(base)
+    local stream, co
+    local _, fds <close> = arrivals(base, 1, function(socket)
+      stream = base:stream(socket)
+    end)
+    wait_until(function()
+      return stream
+    end)
+    local reader = spawn(function()
+      co = coroutine.running()
+      stream:read()
+    end)
+    sleep(0)
+    assert.same({ stream, n = 1 }, base:accepted())
+    coroutine.close(co)
+    assert.same({ n = 1 }, base:accepted())
+    reader:cancel()
+    reader:wait()
+    stream:close()
+    assert.equal(1, #fds)
+  end))
+
   it("leaves out those of the background", loop(function(base, expect)
     local listener, fds
     listener, fds = arrivals(base, 1, expect(function(socket)

@@ -392,6 +392,16 @@ describe("bufferevent", function()
       end)):add(0)
     end))
 
+  it("ends nothing where there is no connection", loop(function(base)
+    for _, how in ipairs { "r", "w", "rw" } do
+      local bev = base:bufferevent()
+      assert.same({ nil,
+        "shutdown: Transport endpoint is not connected", ENOTCONN },
+        { bev:shutdown(how) })
+      bev:close()
+    end
+  end))
+
   it("ends what it sends after the output", loop(function(base, expect)
     local bev, fd = connected(base)
     local big = ("x"):rep(500000)

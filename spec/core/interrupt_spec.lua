@@ -110,6 +110,24 @@ describe("task limit", function()
     assert.equal(1000000, generator())
   end))
 
+  it("ends with the loop as well", function()
+    local generator
+    libevent.run(function()
+      outcome(libevent.base(), function()
+        generator = coroutine.wrap(function()
+          local n = 0
+          coroutine.yield()
+          for _ = 1, 1000000 do
+            n = n + 1
+          end
+          return n
+        end)
+        generator()
+      end, 100000)
+    end)
+    assert.equal(1000000, generator())
+  end)
+
   it("refuses bad arguments", run(function(base)
     local task = base:task(function() end)
     for value, expected in pairs {

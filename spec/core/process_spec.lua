@@ -149,6 +149,20 @@ describe("libevent.set_log_callback", function()
     assert.equal(2, #lines)
   end)
 
+  it("drops the rest where the function itself takes itself away", function()
+    local base <close> = libevent.event_base()
+    local lines = 0
+    libevent.set_log_callback(function()
+      lines = lines + 1
+      libevent.set_log_callback()
+    end)
+    complain(base)
+    complain(base)
+    base:loop()
+    base:loop()
+    assert.equal(1, lines)
+  end)
+
   it("keeps the oldest lines and counts the lost ones", function()
     local base <close> = libevent.event_base()
     local lines = {}

@@ -125,6 +125,21 @@ describe("timeout", function()
     assert.is_true(slept)
   end))
 
+  it("gives <close> variables their time where they begin after it", run(
+    function()
+    local log = {}
+    local task = spawn(function()
+      local _ <close> = setmetatable({}, { __close = function()
+        libevent.running():cancel()
+        sleep(0.001)
+        log[1] = "closed"
+      end })
+      error "own"
+    end)
+    assert.is_false((pcall(task.wait, task, 10)))
+    assert.same({ "closed" }, log)
+  end))
+
   it("does not swallow a cancel", run(function()
     local task = spawn(function()
       libevent.timeout(10, sleep, 10)

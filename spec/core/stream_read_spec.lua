@@ -235,10 +235,12 @@ describe("stream:readuntil", function()
     assert.equal("xaa", stream:readuntil "aab")
   end))
 
-  it("bounds it", with({ "12345|123456|" }, function(stream)
+  it("bounds it", with({ "12345|123456|12345678" }, function(stream)
     assert.equal("12345", stream:readuntil("|", 5))
     assert.same(too_long, pack(stream:readuntil("|", 5)))
     assert.equal("123456", stream:readuntil("|", 6))
+    assert.same(too_long, pack(stream:readuntil("|", 7)))
+    assert.equal("12345678", stream:read "a")
   end))
 end)
 

@@ -69,6 +69,29 @@ describe("libevent.track", function()
       .. "it was made at 4$", lines[2])
   end)
 
+  it("tells of a task without a name", function()
+    local lines = warnings [[
+      local base = libevent.event_base()
+      base:task(function()
+        local condition = base:condition()
+        condition:wait()
+      end)
+      base:timer(function() os.exit(0, true) end):add(0.01)
+      base:loop()
+    ]]
+    assert.equal(1, #lines, table.concat(lines, "\n"))
+    assert.matches("task: ADDRESS %w+ at .*:%d+ has not ended; ", lines[1])
+  end)
+
+  it("tells of what no script has made", function()
+    local lines = warnings [[
+      one, other = coroutine.wrap(libevent.socketpair)()
+      other:close()
+    ]]
+    assert.equal(1, #lines, table.concat(lines, "\n"))
+    assert.matches("it was made at %?$", lines[1])
+  end)
+
   it("says nothing where everything is closed, or holds nothing", function()
     assert.same({}, warnings [[
       local posix = require "spec.posix"

@@ -110,6 +110,23 @@ describe("a UDP socket with callbacks", function()
     one:send "x"
   end))
 
+  it("goes on after an error that nobody is told of", loop(
+    function(base, expect)
+    local gone, address = bound(base)
+    gone:close()
+    local one = bound(base)
+    one:connect(address)
+    one:setcb { read = expect(function(self, data)
+      assert.equal("here", data)
+      self:close()
+    end) }
+    one:send "x"
+    base:timer(expect(function()
+      local again <close> = assert(base:udp(address))
+      again:sendto("here", one:getsockname())
+    end)):add(0)
+  end))
+
   it("goes on after an error in a callback", loop(function(base, expect)
     local one, here = bound(base)
     local log = {}

@@ -434,6 +434,30 @@ describe("a flood of datagrams", function()
     other:cancel()
   end))
 
+  it("is for the one that waits, if others take it in between", run(
+    function(base)
+    local one <close>, here = bound(base)
+    for _, receive in ipairs { "recvfrom", "recvbatch" } do
+      local first = spawn(pcall, function()
+        while true do
+          one:sendto("x", here)
+          one[receive](one, 10)
+        end
+      end)
+      local second = spawn(function()
+        while true do
+          one[receive](one, 10)
+        end
+      end)
+      second:name "second"
+      local ok, message = first:wait(10)
+      assert.is_false(ok)
+      assert.matches("a task waits for this input already: second", message)
+      second:cancel()
+      second:wait(10)
+    end
+  end))
+
   it("can be canceled", run(function(base)
     local one <close>, here = bound(base)
     local task = spawn(function()

@@ -48,6 +48,17 @@ describe("where something is", function()
     task:cancel()
   end))
 
+  it("is anywhere where there is the core alone", function()
+    helper.prints("true\n", [[
+      local core = require "libevent.core"
+      core.track(true)
+      local base <close> = core.event_base()
+      local event = base:event(-1, "", print)
+      event:add(1)
+      print(base:objects()[1].created:match ":4$" ~= nil)
+    ]])
+  end)
+
   it("is where a script of another folder of that name is", function()
     local folder <const> = os.tmpname()
     os.remove(folder)

@@ -36,4 +36,16 @@ describe("a finalizer that closes", function()
       collectgarbage()
     ]])
   end)
+
+  it("what it makes itself, after the state was closed", function()
+    helper.prints("true\n", [[
+      last = setmetatable({}, { __gc = function()
+        local one, other = require "libevent".socketpair()
+        one:close()
+        other:close()
+        print(other:is_closed())
+      end })
+      require "libevent"
+    ]])
+  end)
 end)
