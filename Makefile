@@ -279,7 +279,7 @@ check: ## everything that continuous integration runs after test
 	$(MAKE) --no-print-directory lint
 	$(MAKE) --no-print-directory sanitize
 	$(MAKE) --no-print-directory stress
-	$(MAKE) --no-print-directory fuzz SEEDS=300
+	$(MAKE) --no-print-directory fuzz
 	$(MAKE) --no-print-directory memory
 	$(MAKE) --no-print-directory checked SUITE=spec/core
 	$(MAKE) --no-print-directory faults
