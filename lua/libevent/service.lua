@@ -21,24 +21,39 @@ local patience, pause = 10, 0.01
 
 local kinds = { drain = "seconds", on_ready = "function" }
 
---- The base that is watched, who watches it, and whether that knows that this
--- program is ready, and that it ends.
-local base, watched, on_ready
+--- The `base` of the service, and by base `watched`: who watches it, and
+-- `on_ready`. Neither keeps a base that has ended, nor what depends on it.
+local started = setmetatable({}, { __mode = "v" })
+local states = setmetatable({}, { __mode = "k" })
+
+--- Whether those who watch know that this program is ready, and that it ends.
 local is_ready, is_ending = false, false
 
 --- The inherited sockets that were asked for.
 local asked = {}
 
+--- The base of the service, if there is one, and what belongs to it.
+local function running()
+  local base = started.base
+  if base and not base:is_closed() then
+    return base, states[base]
+  end
+end
+
+--- Tells something; returns whom.
 local function tell(text)
-  if watched and not base:is_closed() then
+  local _, state = running()
+  local watched = state and state.watched
+  if watched then
     watched:tell(text)
   end
+  return watched
 end
 
 --- Tells that the program is not starting any more.
 local function tell_started(text)
-  tell(text)
-  if watched and not base:is_closed() then
+  local watched = tell(text)
+  if watched then
     watched:guard()
   end
 end
@@ -97,8 +112,9 @@ function service.ready()
   if not is_ready and not is_ending then
     is_ready = true
     tell_started "READY=1"
-    if on_ready then
-      base:task(on_ready)
+    local base, state = running()
+    if state and state.on_ready then
+      base:task(state.on_ready)
     end
   end
 end
@@ -117,7 +133,7 @@ function service.is_ending()
 end
 
 --- Counts as ready when what was asked for is served.
-local function await_use()
+local function await_use(base)
   local look = base:timer(function(timer)
     local used = next(asked) ~= nil
     for socket in pairs(asked) do
@@ -144,30 +160,31 @@ end
 ---@return libevent.signal interrupt The signal object that watches INT.
 function service.start(given)
   local own = options.deal("start", 1, given, kinds)
-  if base and not base:is_closed() then
+  if running() then
     error("the service has started already", 2)
   end
-  local own_base = task.base()
+  local base = task.base()
   if service.worker() then -- signals for the monitor may get here, too
     for _, name in ipairs { "HUP", "USR1", "USR2" } do
       core.posix.ignore(name)
     end
   end
-  on_ready = own.on_ready
   inherited.list()
-  local stop, interrupt = ending.on_signals(own_base, own.drain or patience,
+  local stop, interrupt = ending.on_signals(base, own.drain or patience,
     function()
       is_ending = true
       tell_started "STOPPING=1"
     end)
-  base, is_ready, is_ending = own_base, false, false -- it has not raised
+  local state = { on_ready = own.on_ready }
+  started.base, states[base] = base, state -- it has not raised
+  is_ready, is_ending = false, false
   local message
-  watched, message = watcher.find(base, function()
+  state.watched, message = watcher.find(base, function()
     stop { reason = "the monitor has ended" }
   end)
-  if watched then
+  if state.watched then
     core.traceback_on "ABRT"
-    await_use()
+    await_use(base)
   elseif message then
     log.warn("nobody can be told that this program lives", { error = message })
   end

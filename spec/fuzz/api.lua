@@ -391,7 +391,7 @@ local before = state()
 for n = first, first + seeds - 1 do
   posix.alarm(30)
   local ok, message = xpcall(seed, debug.traceback, n)
-  for _ = 1, 100 do -- what finalizers hold goes one by one
+  for _ = 1, 10 do -- what finalizers hold goes one by one
     if state() ~= before then
       collectgarbage()
     end

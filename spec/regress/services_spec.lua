@@ -297,4 +297,25 @@ describe("a worker", function()
     assert.equal("a?[2J ? \u{e4}", layout.plain "a\27[2J \u{9b} \u{e4}")
     assert.equal("a?b??", layout.plain "a\x9bb\xe4\127")
   end)
+
+  it("keeps nothing of what it had when it has ended", function()
+    helper.prints("nil\n", [[
+      local libevent = require "libevent"
+      local left = setmetatable({}, { __mode = "k" })
+      do
+        local other = libevent.event_base()
+        local stream = other:stream((libevent.socketpair()))
+        left[other] = true
+        libevent.run(function()
+          libevent.service.start()
+          libevent.on_drain(stream:lines())
+          libevent.base():loopbreak()
+        end)
+      end
+      for _ = 1, 3 do
+        collectgarbage()
+      end
+      print(next(left))
+    ]])
+  end)
 end)
