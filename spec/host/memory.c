@@ -130,12 +130,13 @@ static int descriptors(void) {
   return n;
 }
 
-/* Whether an error says that memory ran out; a script may be called so, too. Lua
- * says of a stack that has no memory to grow that it overflows. */
-static bool namesmemory(const char *message) {
-  return message != NULL && (strstr(message, " memory") != NULL ||
-                             strncmp(message, "memory", 6) == 0 ||
-                             strstr(message, "stack overflow") != NULL);
+/* Whether an error says that memory ran out; a script may be called so, too. Of
+ * a stack that cannot grow Lua does not tell whether it is for that. */
+static bool namesmemory(const char *message, bool sticky) {
+  return message != NULL &&
+         (strstr(message, " memory") != NULL ||
+          strncmp(message, "memory", 6) == 0 ||
+          (sticky && strcmp(message, "stack overflow") == 0));
 }
 
 /* Requires what the script does: the modules that its first run has loaded. */
@@ -175,7 +176,7 @@ static int run(const char *script, long fail_at, bool sticky) {
   memory.fail_at = 0;
   if (status != LUA_OK) {
     const char *message = lua_tostring(L, -1);
-    if (!namesmemory(message)) {
+    if (!namesmemory(message, sticky)) {
       fprintf(stderr, "allocation %ld: unexpected error: %s\n", fail_at,
               message ? message : luaL_typename(L, -1));
       exit(1);
