@@ -50,6 +50,7 @@ describe("a process", function()
       assert.is_true(process:kill(signal))
       assert.same(pack("signal", name, false), pack(process:wait()))
     end
+    posix.inborn(33)
     local unnamed = start(base, "sh", "-c", "kill -33 $$")
     assert.same(pack("signal", "33", false), pack(unnamed:wait()))
     local process = start(base, "sleep", "100")

@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -227,6 +228,15 @@ static int l_raise_elsewhere(lua_State *L) {
   return 0;
 }
 
+/* Lets a signal do what it does by default, one of glibc's own, too: those,
+ * which sigaction refuses, are ignored in what make and posix_spawn start. */
+static int l_inborn(lua_State *L) {
+  unsigned long action[8] = { 0 };
+  checked(L, (int)syscall(SYS_rt_sigaction, arg(L, 1), action, NULL, NSIG / 8),
+          "rt_sigaction");
+  return 0;
+}
+
 static int l_fork(lua_State *L) {
   lua_pushinteger(L, checked(L, fork(), "fork"));
   return 1;
@@ -332,6 +342,7 @@ static const luaL_Reg functions[] = {
   { "kill", l_kill },
   { "raise", l_raise },
   { "raise_elsewhere", l_raise_elsewhere },
+  { "inborn", l_inborn },
   { "fork", l_fork },
   { "wait", l_wait },
   { "exit", l_exit },
