@@ -35,6 +35,14 @@ function helper.descriptors()
   return count_keys(posix.descriptors())
 end
 
+--- Collects what is garbage. The userdata of an object goes when the collector
+-- finds it for the second time, what it held when that is for the first.
+function helper.collect()
+  for _ = 1, 3 do
+    collectgarbage()
+  end
+end
+
 --- Runs a function while the collector takes every chance it gets.
 local function under_stress(fn, ...)
   if not stress then

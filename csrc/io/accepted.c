@@ -29,7 +29,7 @@ static bool pushawaited(lua_State *L, const lev_task *task) {
       !lua_getstack(co, 0, &ar) || lua_getlocal(co, &ar, 1) == NULL)
     return false;
   lua_xmove(co, L, 1);
-  if (lua_touserdata(L, -1) == task->object)
+  if (lev_testany(L, -1) == task->object)
     return true;
   lua_pop(L, 1);
   return false;
@@ -54,7 +54,7 @@ static bool pushwaiting(lua_State *L, const lev_object *o) {
 /* Makes the list of base:accepted, with the number as its field. The collector
  * is stopped: it could close what is being listed. */
 static int list(lua_State *L) {
-  const lev_base *base = lua_touserdata(L, 1);
+  const lev_base *base = lev_toobject(L, 1);
   lua_Integer n = 0, all = 0;
   lua_newtable(L);
   lev_slots_push(L, base);
@@ -89,7 +89,7 @@ int l_accepted(lua_State *L) {
 /* Closing one may close others: what it was for. They stay where they are in
  * memory, as the collector is stopped. */
 static int closeall(lua_State *L) {
-  const lev_base *base = lua_touserdata(L, 1);
+  const lev_base *base = lev_toobject(L, 1);
   size_t n = 0;
   for (const lev_object *o = base->children; o != NULL; o = o->next)
     n += isaccepted(o);

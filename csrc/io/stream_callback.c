@@ -9,7 +9,7 @@
 
 /* The callback at 1, the stream at 2. */
 static int callread(lua_State *L) {
-  lev_stream *self = lua_touserdata(L, 2);
+  lev_stream *self = lev_toobject(L, 2);
   lev_found found = { .code = 0 };
   do {
     found.n = found.drain = lev_stream_unread(self);
@@ -22,7 +22,7 @@ static int callread(lua_State *L) {
 
 /* The callback at 1, the stream at 2, 'r' or 'w' at 3, a code or -1 at 4. */
 static int callevent(lua_State *L) {
-  lev_stream *self = lua_touserdata(L, 2);
+  lev_stream *self = lev_toobject(L, 2);
   int code = (int)lua_tointeger(L, 4);
   bool reading = lua_tointeger(L, 3) == 'r';
   lua_settop(L, 2);

@@ -70,7 +70,7 @@ static bool isidle(lev_stream *self) {
 
 /* Pins the object at 1 and sets its deadline. */
 static int hold(lua_State *L) {
-  lev_stream *self = lua_touserdata(L, 1);
+  lev_stream *self = lev_toobject(L, 1);
   lev_stillopen(L, &self->head);
   lev_deadline_add(L, &self->head, 1, (double)self->linger);
   return 0;

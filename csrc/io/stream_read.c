@@ -299,7 +299,7 @@ static int nextline(lua_State *L) {
   lua_settop(L, 0);
   for (int i = 1; i <= 3; i++)
     lua_pushvalue(L, lua_upvalueindex(i));
-  const lev_stream *stream = lua_touserdata(L, 1);
+  const lev_stream *stream = lev_toobject(L, 1);
   if (!stream->head.open) {
     lua_pushnil(L);
     return 1;

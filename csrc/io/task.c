@@ -17,7 +17,7 @@ such as @{libevent.sleep} and @{stream:read}. Closing a task cancels it.
 #include "kernel/scope.h"
 
 int lev_task_spawn(lua_State *L) {
-  const lev_base *base = lua_touserdata(L, 1);
+  const lev_base *base = lev_toobject(L, 1);
   lev_scope *home = lua_touserdata(L, 2);
   const lev_task *running = base->state->running;
   luaL_checktype(L, 3, LUA_TFUNCTION);
@@ -285,7 +285,7 @@ static int l_task_where(lua_State *L) {
 /* Makes the list of base:tasks. The collector is stopped: it could end what is
  * being listed. */
 static int list(lua_State *L) {
-  const lev_base *base = lua_touserdata(L, 1);
+  const lev_base *base = lev_toobject(L, 1);
   lua_Integer n = 0;
   lua_newtable(L);
   for (const lev_object *o = base->children; o != NULL; o = o->next) {
@@ -368,6 +368,7 @@ const lev_type lev_task_type = {
   .name = "libevent.task",
   .size = sizeof(lev_task),
   .uservalues = LEV_TASK_UVS,
+  .life = LEV_PINNED,
   .methods = methods,
   .constructors = constructors,
   .functions = functions,

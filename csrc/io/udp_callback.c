@@ -22,7 +22,7 @@ static void tellerror(lua_State *L, lev_udp *self, int code) {
 /* The callback at 1, the socket at 2. */
 static int callread(lua_State *L) {
   lev_datagram one;
-  lev_udp *self = lua_touserdata(L, 2);
+  lev_udp *self = lev_toobject(L, 2);
   if (!self->head.open || !lev_udp_calls(self)) /* a finalizer was here */
     return 0;
   if (!lev_udp_receive(self, &one)) {

@@ -227,7 +227,7 @@ static int receive(lua_State *L, lev_udp *self, bool list, double timeout) {
 }
 
 static int go_on(lua_State *L, bool list) {
-  lev_udp *self = lua_touserdata(L, 1);
+  lev_udp *self = lev_toobject(L, 1);
   lev_base *base = self->head.base;
   lev_outcome outcome = lev_task_woken(L, base);
   if (outcome == LEV_TIMEDOUT)

@@ -116,22 +116,26 @@ static inline bool lev_isforeign(const lev_base *base) {
   return base->generation != lev_generation();
 }
 
-/* Whether the value at an index is an object of that type: it begins with the
- * type's address then, which no script can write anywhere. To look at the
- * metatable would cost ten times as much. [-0, +0, -] */
-static inline bool lev_istype(lua_State *L, int index, const lev_type *type) {
-  const lev_object *self = lua_touserdata(L, index);
-  return self != NULL && lua_rawlen(L, index) == type->size &&
-         self->type == type;
+/* Returns the value at an index if it is an object of that type, open or
+ * closed, else NULL. The userdata begins with the type's address then, which no
+ * script can write anywhere; to look at the metatable would cost ten times as
+ * much. [-0, +0, -] */
+static inline void *lev_totype(lua_State *L, int index, const lev_type *type) {
+  void *userdata = lua_touserdata(L, index);
+  bool apart = type->life == LEV_APART;
+  if (userdata == NULL ||
+      lua_rawlen(L, index) != (apart ? sizeof(lev_box) : type->size) ||
+      *(const lev_type *const *)userdata != type)
+    return NULL;
+  return apart ? ((const lev_box *)userdata)->object : userdata;
 }
 
 /* Returns argument 1 of a method, an open object of that type. [-0, +0, v] */
 void *lev_selfcheck(lua_State *L, const lev_type *type);
 
 static inline void *lev_self(lua_State *L, const lev_type *type) {
-  lev_object *self = lua_touserdata(L, 1);
-  bool good = self != NULL && lua_rawlen(L, 1) == type->size &&
-              self->type == type && self->open && self->base != NULL &&
+  lev_object *self = lev_totype(L, 1, type);
+  bool good = self != NULL && self->open && self->base != NULL &&
               self->base->head.open && !lev_isforeign(self->base);
   return good ? self : lev_selfcheck(L, type);
 }

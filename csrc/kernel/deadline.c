@@ -263,7 +263,7 @@ void lev_deadlines_run(const lev_frame *f, lev_base *base) {
     lev_deadline entry = d->heap[LEV_ROOT];
     take(base, LEV_ROOT);
     lua_rawgeti(f->L, f->handler + 1, entry.slot);
-    lev_object *self = lua_touserdata(f->L, -1);
+    lev_object *self = lev_toobject(f->L, -1);
     d->running = self;
     d->reached = ms_of(entry.key);
     self->type->due(f, self);

@@ -25,7 +25,7 @@ static bool pushwhat(lua_State *L, const lev_object *self) {
 
 static int tell(lua_State *L) {
   lev_state *state = lev_getstate(L);
-  if (!lev_pushorigin(L, 1) || !pushwhat(L, lua_touserdata(L, 1)))
+  if (!lev_pushorigin(L, 1) || !pushwhat(L, lev_toobject(L, 1)))
     return 0;
   if (state->leaks++ < LEV_LEAKS) {
     lua_warning(L, "libevent: ", 1);

@@ -47,7 +47,7 @@ void lev_measure_call(lua_State *L, lev_base *base, int object) {
   }
   const lev_deadlines *d = &base->deadlines;
   if (begin(base, object, object + 1) && d->running != NULL &&
-      d->running == lua_touserdata(L, object))
+      d->running == lev_toobject(L, object))
     lev_measure_lag(base, base->measure.began - (double)d->reached / 1e3);
 }
 
@@ -68,7 +68,7 @@ void lev_measure_resume(lua_State *L, const lev_task *task) {
 /* Says what the stretch was whose object and function stand where noted. */
 static void describe(lua_State *L, const lev_base *base, lev_stretch *s) {
   const lev_measure *m = &base->measure;
-  const lev_object *object = lua_touserdata(L, m->object);
+  const lev_object *object = lev_toobject(L, m->object);
   const char *what = object == NULL || object == &base->head
                          ? "defer"
                          : lev_typename(object->type);

@@ -4,6 +4,7 @@
 
 #include "kernel/base.h"
 #include "kernel/pin.h"
+#include "kernel/pool.h"
 
 const char *lev_typename(const lev_type *type) {
   const char *dot = strchr(type->name, '.');
@@ -13,18 +14,17 @@ const char *lev_typename(const lev_type *type) {
 /* Types. */
 
 void *lev_test(lua_State *L, int index, const lev_type *type) {
-  return lev_istype(L, index, type) ? lua_touserdata(L, index) : NULL;
+  return lev_totype(L, index, type);
 }
 
 const char lev_object_key = 0;
 
 lev_object *lev_testany(lua_State *L, int index) {
-  lev_object *self = lua_touserdata(L, index);
-  if (self == NULL || !lua_getmetatable(L, index))
+  if (lua_touserdata(L, index) == NULL || !lua_getmetatable(L, index))
     return NULL;
   bool ours = lua_rawgetp(L, -1, &lev_object_key) != LUA_TNIL;
   lua_pop(L, 2);
-  return ours ? self : NULL;
+  return ours ? lev_toobject(L, index) : NULL;
 }
 
 /* A plain object is not told that its base closes, so look there too. */
@@ -67,19 +67,30 @@ void *lev_selfcheck(lua_State *L, const lev_type *type) {
 
 /* Life: new, open, close. */
 
+/* Pushes the userdata of a new object, without a metatable. [-0, +1, m] */
+static lev_object *allocate(lua_State *L, lev_state *state,
+                            const lev_type *type) {
+  if (type->life != LEV_APART)
+    return memset(lua_newuserdatauv(L, type->size, type->uservalues), 0,
+                  type->size);
+  lev_box *box = lua_newuserdatauv(L, sizeof *box, type->uservalues);
+  box->type = type;
+  return box->object = lev_pool_take(L, state, type);
+}
+
 void *lev_new(lua_State *L, int base, const lev_type *type) {
-  lev_object *self = lua_newuserdatauv(L, type->size, type->uservalues);
-  memset(self, 0, type->size);
+  lev_base *owner = base != 0 ? lev_toobject(L, base) : NULL;
+  lev_state *state = owner != NULL ? owner->state : lev_getstate(L);
+  lev_object *self = allocate(L, state, type);
   self->type = type;
   if (base != 0) {
-    self->base = lua_touserdata(L, base);
+    self->base = owner;
     lua_pushvalue(L, base);
     lua_setiuservalue(L, -2, LEV_UV_BASE);
   }
   lua_rawgetp(L, LUA_REGISTRYINDEX, type);
   lua_setmetatable(L, -2);
-  if (base != 0 ? self->base->state->tracking
-                : type->fd != NULL && lev_getstate(L)->tracking)
+  if (state->tracking && (base != 0 || type->fd != NULL))
     lev_track(L, -1);
   if (base != 0)
     lev_stillopen(L, &self->base->head);
@@ -89,7 +100,7 @@ void *lev_new(lua_State *L, int base, const lev_type *type) {
 void lev_open(lev_object *self) {
   lev_base *base = self->base;
   self->open = true;
-  if (base == NULL || &base->head == self || self->type->plain)
+  if (base == NULL || &base->head == self || self->type->life == LEV_PLAIN)
     return;
   self->next = base->children;
   if (self->next != NULL)
@@ -174,7 +185,7 @@ void lev_closechildren(lua_State *L, lev_base *base) {
   for (uint32_t slot = LEV_SLOT_LAST + 1; slots && slot <= base->slots.last;
        slot++) {
     lua_rawgeti(L, -1, slot); /* plain ones are in no list */
-    lev_object *self = lua_touserdata(L, -1);
+    lev_object *self = lev_toobject(L, -1);
     if (self != NULL && self->open)
       finish(L, self);
     lua_pop(L, 1);

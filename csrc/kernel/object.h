@@ -30,11 +30,19 @@ typedef struct lev_base lev_base;
 typedef struct lev_frame lev_frame;
 typedef struct lev_object lev_object;
 
+/* Where an object stands. */
+typedef enum lev_life {
+  LEV_APART,  /* in a pool: see pool.h; its userdata is a lev_box */
+  LEV_PINNED, /* in its userdata, and it is pinned as long as it is open */
+  LEV_PLAIN   /* there, too, and it holds nothing but memory, so that it needs
+                 no finalizer and no list */
+} lev_life;
+
 typedef struct lev_type {
   const char *name; /* "libevent." and libevent's word for it */
   size_t size;      /* of the struct that begins with a lev_object */
   int uservalues;   /* at least 1: LEV_UV_BASE */
-  bool plain;    /* holds nothing but memory: no list and no finalizer needed */
+  lev_life life;
   bool watched;  /* libevent may know its descriptor though it is not pinned */
   bool retiring; /* it has the method background */
   bool borrows;  /* the descriptor is somebody else's, who closes it */
@@ -78,12 +86,29 @@ struct lev_object {
   bool open;
   bool lingering;      /* closed, but not over yet */
   bool listed : 1;     /* among the children of the base */
+  bool collected : 1;  /* its userdata was found by the collector */
   bool background : 1; /* it may call back, but a loop does not go on for it */
   bool accepted : 1;   /* a connection that has come to a listener, unless that
                           is of the background: see io/accepted.c */
 };
 
+/* The userdata of an object that stands apart; any begins with the type. */
+typedef struct lev_box {
+  const lev_type *type;
+  lev_object *object;
+} lev_box;
+
 enum { LEV_UV_BASE = 1, LEV_UV_CALLBACK = 2 };
+
+/* Returns the object whose userdata stands at an index; NULL where there is no
+ * userdata. It must be one of ours. [-0, +0, -] */
+static inline void *lev_toobject(lua_State *L, int index) {
+  void *userdata = lua_touserdata(L, index);
+  if (userdata == NULL ||
+      (*(const lev_type *const *)userdata)->life != LEV_APART)
+    return userdata;
+  return ((const lev_box *)userdata)->object;
+}
 
 /* Every metatable of ours has a field of this key. */
 extern const char lev_object_key;

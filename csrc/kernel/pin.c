@@ -23,7 +23,7 @@ void lev_slots_idle(lev_base *base) {
 }
 
 void lev_slots_open(lua_State *L, int index) {
-  lev_base *base = lua_touserdata(L, index);
+  lev_base *base = lev_toobject(L, index);
   index = lua_absindex(L, index);
   lua_createtable(L, LEV_SLOT_LAST, 0);
   lua_pushvalue(L, index);
@@ -41,7 +41,7 @@ void lev_slots_close(lua_State *L, lev_base *base) {
 }
 
 void lev_slots_list(lua_State *L, int index) {
-  lev_base *base = lua_touserdata(L, index);
+  lev_base *base = lev_toobject(L, index);
   lua_rawgeti(L, LUA_REGISTRYINDEX, base->state->table);
   lua_getiuservalue(L, index, LEV_UV_SLOTS);
   lua_rawseti(L, -2, base->id);
@@ -130,7 +130,7 @@ void lev_freegivenup(lua_State *L, lev_base *base, const lev_object *but) {
   for (uint32_t slot = LEV_SLOT_LAST + 1; slots && slot <= base->slots.last;
        slot++) {
     lua_rawgeti(L, -1, slot);
-    lev_object *self = lua_touserdata(L, -1);
+    lev_object *self = lev_toobject(L, -1);
     if (self != NULL && self != but && !self->open && !self->lingering) {
       if (self->type->free != NULL)
         self->type->free(L, self);

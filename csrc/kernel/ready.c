@@ -14,7 +14,7 @@ void lev_ready_open(lua_State *L, int index) {
 }
 
 void lev_ready_put(lua_State *L, int index) {
-  lev_base *base = lua_touserdata(L, index);
+  lev_base *base = lev_toobject(L, index);
   lua_getiuservalue(L, index, LEV_UV_READY);
   lua_insert(L, -2);
   lua_rawseti(L, -2, (lua_Integer)base->ready.waiting + 1);

@@ -2,6 +2,7 @@
 
 #include "kernel/deadline.h"
 #include "kernel/leak.h"
+#include "kernel/pool.h"
 #include "kernel/process.h"
 #include "kernel/result.h"
 #include "kernel/traceback.h"
@@ -69,6 +70,7 @@ static void newweak(lua_State *L, const char *mode) {
 static int l_closestate(lua_State *L) {
   lev_state *state = lua_touserdata(L, 1);
   lev_leak_rest(L, state);
+  lev_pool_close(L, state);
   state->closed = true;
   lev_log_take(state, false);
   lev_traceback_off(state);
@@ -167,7 +169,7 @@ void lev_pushorigins(lua_State *L) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &origins_key);
   lua_pushnil(L);
   while (lua_next(L, -2)) {
-    lua_rawsetp(L, -4, lua_touserdata(L, -2));
+    lua_rawsetp(L, -4, lev_toobject(L, -2));
   }
   lua_pop(L, 1);
 }

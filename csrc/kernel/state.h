@@ -13,6 +13,7 @@
 #include <lua.h>
 
 typedef struct lev_task lev_task;
+typedef struct lev_pool lev_pool;
 
 typedef struct lev_state {
   lua_State *main;
@@ -25,6 +26,7 @@ typedef struct lev_state {
   uint32_t leaks;    /* how many of them the collector has closed */
   uint64_t *owned;   /* the set of descriptors that objects own: see */
   size_t words;      /* descriptor.h */
+  lev_pool *pools;   /* see pool.h */
   const char *layer; /* how the sources of our Lua layer begin; or NULL */
   size_t layer_length;
 } lev_state;

@@ -112,8 +112,8 @@ void lev_task_start(lua_State *L, lev_task *task, int first) {
   lua_xmove(L, co, n);
   task->co = co;
   task->waiters.end = &task->waiters.first;
+  lev_pin(L, &task->head, first);
   lev_open(&task->head);
   task->head.base->counts.tasks++;
-  lev_pin(L, &task->head, first);
   lev_soon_add(&task->soon, &task->head);
 }

@@ -64,8 +64,10 @@ static bool loops(lua_State *L) {
   lua_Debug ar;
   if (!lua_getstack(L, 0, &ar))
     return true; /* that of a host */
-  return in_c(L) && lev_istype(L, 1, &lev_event_base) &&
-         ((const lev_base *)lua_touserdata(L, 1))->running;
+  if (!in_c(L))
+    return false;
+  const lev_base *base = lev_totype(L, 1, &lev_event_base);
+  return base != NULL && base->running;
 }
 
 /* Finds the threads that run, from the task on, or from the main thread. What a

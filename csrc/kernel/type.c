@@ -4,24 +4,26 @@ block, as a `<close>` variable, and when the collector finds it.
 @classmod libevent.object
 */
 
+#include <string.h>
+
 #include "kernel/base.h"
 #include "kernel/leak.h"
 #include "kernel/pin.h"
+#include "kernel/pool.h"
 
 /* Returns argument 1 if it belongs to the type of the running function. */
 static lev_object *anyobject(lua_State *L) {
-  lev_object *self = lua_touserdata(L, 1);
-  if (self == NULL || !lua_getmetatable(L, 1) ||
+  if (lua_touserdata(L, 1) == NULL || !lua_getmetatable(L, 1) ||
       !lua_rawequal(L, -1, lua_upvalueindex(1))) {
     lua_getfield(L, lua_upvalueindex(1), "__name");
     luaL_typeerror(L, 1, lua_tostring(L, -1));
   }
   lua_pop(L, 1);
-  return self;
+  return lev_toobject(L, 1);
 }
 
 static int pin(lua_State *L) {
-  lev_object *self = lua_touserdata(L, 1);
+  lev_object *self = lev_toobject(L, 1);
   if (lev_isopen(self))
     lev_pin(L, self, 1);
   return 0;
@@ -52,12 +54,39 @@ static int l_closevariable(lua_State *L) {
   return 0;
 }
 
+/* Whether the collector has called the running function. */
+static bool collects(lua_State *L) {
+  lua_Debug ar;
+  return lua_getstack(L, 0, &ar) && lua_getinfo(L, "n", &ar) &&
+         strcmp(ar.namewhat, "metamethod") == 0 && strcmp(ar.name, "__gc") == 0;
+}
+
+/* Lets the collector come again for the closed object at 1, which holds nothing
+ * any more unless libevent still points to it: see keep. */
+static void leave(lua_State *L, lev_object *self) {
+  self->collected = true;
+  for (int uv = 1; self->slot == 0 && uv <= self->type->uservalues; uv++) {
+    lua_pushnil(L);
+    lua_setiuservalue(L, 1, uv);
+  }
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_setmetatable(L, 1);
+}
+
+/* The first time it closes the object, the second time its memory goes. */
 static int l_collect(lua_State *L) {
   lev_object *self = anyobject(L);
+  if (self->collected && !self->open && self->slot == 0 && collects(L)) {
+    lev_box *box = lua_touserdata(L, 1);
+    box->object = lev_pool_give(L, self);
+    return 0;
+  }
   if (lev_isopen(self))
     lev_leak_tell(L, self);
   keep(L, self);
   lev_close(L, self);
+  if (self->type->life == LEV_APART)
+    leave(L, self);
   return 0;
 }
 
@@ -169,7 +198,7 @@ static void fill(lua_State *L, int metatable, const lev_type *type) {
   lua_rawsetp(L, metatable, &lev_object_key);
   add(L, common, metatable);
   add(L, type->metamethods, metatable);
-  add(L, type->plain ? NULL : collected, metatable);
+  add(L, type->life == LEV_PLAIN ? NULL : collected, metatable);
 }
 
 static void pushmethods(lua_State *L, int metatable, const lev_type *type) {

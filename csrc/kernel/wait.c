@@ -137,7 +137,7 @@ static int intruded(lua_State *L, const lev_state *state) {
        id++) {
     if (lev_pushat(L, state, id) == LUA_TTABLE) {
       lua_rawgeti(L, -1, LEV_SLOT_BASE);
-      task = find(L, lua_touserdata(L, -1));
+      task = find(L, lev_toobject(L, -1));
       lua_pop(L, 1);
     }
     lua_pop(L, 1);

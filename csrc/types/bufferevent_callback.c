@@ -45,7 +45,7 @@ static int callevent(lua_State *L) {
   pushwhat(L, o->what);
   lua_pushstring(L, letter);
   pushwhy(L, o, letter);
-  const lev_object *self = lua_touserdata(L, 2);
+  const lev_object *self = lev_toobject(L, 2);
   if (!self->open) /* by a finalizer: nothing calls back any more */
     return 0;
   lua_call(L, lua_gettop(L) - 1, 0);

@@ -55,7 +55,7 @@ void lev_bufferevent_free(lua_State *L, lev_object *object) {
 
 /* Pins the object at 1 and sets its deadline. */
 static int hold(lua_State *L) {
-  lev_bufferevent *self = lua_touserdata(L, 1);
+  lev_bufferevent *self = lev_toobject(L, 1);
   lev_stillopen(L, &self->head);
   lev_deadline_add(L, &self->head, 1, self->linger);
   return 0;
@@ -63,12 +63,12 @@ static int hold(lua_State *L) {
 
 /* The other end of the pair gets what is left and the end; or the end alone. */
 static int endpair(lua_State *L) {
-  lev_pair_end(L, lua_touserdata(L, 1), 1, EV_WRITE);
+  lev_pair_end(L, lev_toobject(L, 1), 1, EV_WRITE);
   return 0;
 }
 
 static int endpairnow(lua_State *L) {
-  lev_pair_end(L, lua_touserdata(L, 1), 1, 0);
+  lev_pair_end(L, lev_toobject(L, 1), 1, 0);
   return 0;
 }
 

@@ -86,7 +86,7 @@ static void hand(lua_State *L, lev_bufferevent *self) {
   if (direct(self) && strings)
     writestrings(L, self, 2, last);
   else if (direct(self) && last == 2)
-    writebuffer(self, lua_touserdata(L, 2));
+    writebuffer(self, lev_toobject(L, 2));
   else
     lev_addbytes(L, &self->head, bufferevent_get_output(self->ptr), 2);
 }

@@ -252,7 +252,7 @@ lev_evbuffer *lev_evbuffer_view(lua_State *L, int owner,
   lev_evbuffer *self = lev_new(L, 0, &lev_evbuffer_type);
   lua_pushvalue(L, owner);
   lua_setiuservalue(L, -2, LEV_UV_OWNER);
-  self->owner = lua_touserdata(L, owner);
+  self->owner = lev_toobject(L, owner);
   self->view = view;
   self->ptr = buffer;
   lev_open(&self->head);

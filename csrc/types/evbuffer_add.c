@@ -67,9 +67,9 @@ static void addeach(lua_State *L, const lev_object *owner,
   }
   lev_stillopen(L, owner);
   for (int arg = first; arg <= last; arg++)
-    lev_stillopen(L, lua_touserdata(L, arg));
+    lev_stillopen(L, lev_toobject(L, arg));
   for (int arg = first; arg <= last; arg++) {
-    lev_evbuffer *source = lua_touserdata(L, arg);
+    lev_evbuffer *source = lev_toobject(L, arg);
     evbuffer_add_buffer(buffer, source->ptr);
   }
 }

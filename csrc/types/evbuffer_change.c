@@ -27,7 +27,7 @@ static void on_change(struct evbuffer *buffer,
 /* Calls each callback that was in the list when the round began and still is:
  * buffer at 1, list at 2, then added, deleted and the length before. */
 static int callround(lua_State *L) {
-  const lev_object *self = lua_touserdata(L, 1);
+  const lev_object *self = lev_toobject(L, 1);
   lua_Integer n = (lua_Integer)lua_rawlen(L, 2);
   for (lua_Integer i = 1; i <= n && self->open; i++) {
     if (lua_rawgeti(L, 2, i) == LUA_TFUNCTION) {
@@ -132,7 +132,7 @@ void lev_evbuffer_argschanged(lua_State *L, int first) {
 static int callchange(lua_State *L) {
   lev_evbuffer *self = lua_touserdata(L, 3);
   lua_getiuservalue(L, 2, self->view->uservalue);
-  if (self->entry != NULL && !self->telling && lua_touserdata(L, -1) == self)
+  if (self->entry != NULL && !self->telling && lev_toobject(L, -1) == self)
     tellall(L, self, lua_gettop(L));
   return 0;
 }

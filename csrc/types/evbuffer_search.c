@@ -134,7 +134,7 @@ int l_evbuffer_readln(lua_State *L) {
 static int nextline(lua_State *L) {
   lua_settop(L, 0);
   lua_pushvalue(L, lua_upvalueindex(1));
-  lev_evbuffer *self = lua_touserdata(L, 1);
+  lev_evbuffer *self = lev_toobject(L, 1);
   if (!self->head.open) /* in the body of the loop */
     return nothing(L);
   self = lev_checksource(L, 1);

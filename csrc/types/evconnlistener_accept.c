@@ -44,7 +44,7 @@ int lev_accept(lev_evconnlistener *self, lev_address *a) {
 /* The callback at 1, the listener at 2, the arrival at 3. */
 static int callaccept(lua_State *L) {
   arrival *a = lua_touserdata(L, 3);
-  const lev_object *listener = lua_touserdata(L, 2);
+  const lev_object *listener = lev_toobject(L, 2);
   lev_socket *socket = lev_new(L, 0, &lev_socket_type);
   int fd = a->fd;
   a->fd = -1;
@@ -69,7 +69,7 @@ static void reject(lev_evconnlistener *self, const arrival *a) {
   if (!lev_frame_open(&f, self->head.base))
     return;
   lev_pushat(f.L, self->head.base->state, LEV_AT_ACCEPTED);
-  lev_object *socket = lua_touserdata(f.L, -1);
+  lev_object *socket = lev_toobject(f.L, -1);
   if (socket != NULL && (const lev_socket *)socket == a->socket)
     lev_close(f.L, socket);
   lua_pop(f.L, 1);
@@ -89,7 +89,7 @@ static void welcome(lev_evconnlistener *self, arrival *a) {
 }
 
 void lev_accept_report(lua_State *L, int index, int code) {
-  const lev_object *self = lua_touserdata(L, index);
+  const lev_object *self = lev_toobject(L, index);
   int top = lua_gettop(L);
   bool told = lua_getiuservalue(L, index, LEV_UV_ERROR_CB) == LUA_TFUNCTION;
   lua_pushvalue(L, index);
@@ -127,7 +127,7 @@ static int calltrouble(lua_State *L) {
     lua_gc(L, LUA_GCCOLLECT);
     return 0;
   }
-  lev_evconnlistener *self = lua_touserdata(L, 2);
+  lev_evconnlistener *self = lev_toobject(L, 2);
   if (!self->head.open)
     return 0;
   lev_deadline_add(L, &self->head, 2, lev_accept_retry);

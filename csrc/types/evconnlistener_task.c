@@ -73,7 +73,7 @@ static int accept1(lua_State *L, lev_evconnlistener *self) {
     int fd = lev_accept(self, &peer);
     if (fd >= 0) {
       self->direct++;
-      lev_socket *socket = lua_touserdata(L, LEV_SOCKET);
+      lev_socket *socket = lev_toobject(L, LEV_SOCKET);
       if (!lev_socket_open(L, socket, fd))
         return lev_nomemory(L);
       socket->head.accepted = !self->head.background;

@@ -289,7 +289,7 @@ bool lev_base_lend(lua_State *L, struct event_base *ptr) {
 
 void lev_base_takeback(lua_State *L, struct event_base *ptr) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, ptr) == LUA_TUSERDATA) {
-    lev_close(L, lua_touserdata(L, -1));
+    lev_close(L, lev_toobject(L, -1));
     lua_pushnil(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, ptr);
   }

@@ -252,7 +252,7 @@ static void addentry(lua_State *L, const lev_object *self, lua_Number now,
 /* Makes the list of base:objects. The collector is stopped: it could close
  * what is being read. */
 static int list(lua_State *L) {
-  lev_base *base = lua_touserdata(L, 1);
+  lev_base *base = lev_toobject(L, 1);
   lev_pushorigins(L);
   lua_newtable(L);
   lua_Number t = lev_now();
@@ -263,9 +263,9 @@ static int list(lua_State *L) {
   for (uint32_t slot = LEV_SLOT_LAST + 1; slots && slot <= base->slots.last;
        slot++) {
     lua_rawgeti(L, 4, slot);
-    const lev_object *o = lua_touserdata(L, -1);
+    const lev_object *o = lev_toobject(L, -1);
     lua_pop(L, 1);
-    if (o != NULL && o->type->plain)
+    if (o != NULL && o->type->life == LEV_PLAIN)
       addentry(L, o, t, ++n);
   }
   lua_settop(L, 3);
@@ -301,7 +301,7 @@ static void count(lua_State *L, const lev_type *type) {
 
 /* Makes the table of base:num_objects. The collector is stopped. */
 static int numbers(lua_State *L) {
-  const lev_base *base = lua_touserdata(L, 1);
+  const lev_base *base = lev_toobject(L, 1);
   lua_newtable(L);
   for (const lev_object *o = base->children; o != NULL; o = o->next)
     count(L, o->type);

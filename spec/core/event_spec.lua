@@ -338,8 +338,7 @@ describe("event", function()
       event:add()
       probe[event] = "pending"
       event = nil -- luacheck: ignore
-      collectgarbage()
-      collectgarbage()
+      helper.collect()
       local states = {}
       for _, state in pairs(probe) do
         states[#states + 1] = state
@@ -347,8 +346,7 @@ describe("event", function()
       assert.same({ "pending" }, states)
       posix.write(w, "x")
       base:loop()
-      collectgarbage()
-      collectgarbage()
+      helper.collect()
       assert.is_nil(next(probe))
     end))
 

@@ -102,8 +102,7 @@ describe("every object", function()
         end)
         probe[object] = true
       end
-      collectgarbage()
-      collectgarbage()
+      helper.collect()
       assert.is_nil(next(probe), name)
     end)
   end))

@@ -338,8 +338,7 @@ describe("tasks of a base", function()
       weak[base:task(sleep, 100)] = true
       base:loop "once"
     end
-    collectgarbage()
-    collectgarbage()
+    helper.collect()
     assert.is_nil(next(weak))
   end)
 end)

@@ -141,8 +141,7 @@ describe("a bufferevent", function()
         end, "boom")
         posix.close(fd)
       end
-      collectgarbage()
-      collectgarbage()
+      helper.collect()
       assert.is_nil(next(probe))
     end))
 

@@ -1,0 +1,32 @@
+/*
+ * Memory of objects that stays when Lua frees their userdata.
+ *
+ * Lua calls a finalizer as it calls any function, and where the C stack, the
+ * Lua stack or memory is at its end it cannot: it frees the userdata all the
+ * same. What libevent or a base points to must not go with it. So an object
+ * that is open without being pinned stands apart, in a chunk that the registry
+ * holds, and its userdata is a box that points there. One whose finalizer was
+ * left out stays open and listed until its base closes it.
+ *
+ * An object goes back when the collector finds its userdata for the second
+ * time: the first time closes it, and what was found with it may still look
+ * at it then.
+ */
+#ifndef LEV_POOL_H
+#define LEV_POOL_H
+
+#include "kernel/object.h"
+#include "kernel/state.h"
+
+/* Returns a zeroed object of a type. [-0, +0, m] */
+lev_object *lev_pool_take(lua_State *L, lev_state *state, const lev_type *type);
+
+/* Gives one back that is closed and that nothing points to any more but its
+ * box; returns what that is to point to: an object of the type that is closed
+ * for good. [-0, +0, -] */
+lev_object *lev_pool_give(lua_State *L, lev_object *object);
+
+/* Closes what is still open when the Lua state closes. [-0, +0, -] */
+void lev_pool_close(lua_State *L, const lev_state *state);
+
+#endif
