@@ -316,6 +316,7 @@ const lev_type lev_stream_type = {
   .name = "libevent.stream",
   .size = sizeof(lev_stream),
   .uservalues = LEV_STREAM_UVS,
+  .life = LEV_LONE,
   .watched = true,
   .retiring = true,
   .methods = methods,

@@ -112,30 +112,30 @@ struct lev_stream {
   uint32_t max_line, max_all;
   float linger;
   uint32_t generation; /* of the process that got the descriptor */
-  size_t left;    /* while lingering: what was unsent when looked at last */
-  int moved_code; /* why that ended; 0 at the end of the input */
-  int failure;    /* why the last read gave nothing; or 0 */
-  int end_code;   /* why the input has ended; 0 for no error */
+  size_t left; /* while lingering: what was unsent when looked at last */
   int fd;
-  uint32_t changes; /* of the input, by scripts */
-  int error;        /* errno of what broke the connection; or 0 */
-  bool called;      /* there is a read callback */
-  bool listens;     /* there is an event callback */
-  bool written;     /* there is a write callback */
-  bool enabled;     /* for the callbacks */
-  bool watched;     /* the input is */
-  bool ended;       /* the input has, */
-  bool deaf;        /* since the script wants no more: the peer may go on */
-  bool told_end;    /* the event callback was told of that */
-  bool told_break;  /* and that nothing can be sent any more */
-  bool cut;         /* it is to be told that relaying ended early */
-  bool broken;      /* nothing can be sent any more */
-  bool shut;        /* the script has ended what this side sends */
-  bool sending;     /* the output is watched */
-  bool greeting;    /* the transport's handshake is not done */
-  bool crossed[2];  /* a read waits for writing, a write for reading */
-  bool drained;     /* the write callback is to be called */
-  bool expired[2];  /* the event callback is to be told of a timeout */
+  uint32_t changes;    /* of the input, by scripts */
+  short moved_code;    /* why that ended; 0 at the end of the input */
+  short failure;       /* why the last read gave nothing; or 0 */
+  short end_code;      /* why the input has ended; 0 for no error */
+  short error;         /* errno of what broke the connection; or 0 */
+  bool called;         /* there is a read callback */
+  bool listens;        /* there is an event callback */
+  bool enabled;        /* for the callbacks */
+  bool watched;        /* the input is */
+  bool ended;          /* the input has, */
+  bool deaf;           /* since the script wants no more: the peer may go on */
+  bool written : 1;    /* there is a write callback */
+  bool told_end : 1;   /* the event callback was told of the end */
+  bool told_break : 1; /* and that nothing can be sent */
+  bool cut : 1;        /* it is to be told that relaying ended early */
+  bool broken;         /* nothing can be sent any more */
+  bool shut;           /* the script has ended what this side sends */
+  bool sending;        /* the output is watched */
+  bool greeting;       /* the transport's handshake is not done */
+  bool crossed[2];     /* a read waits for writing, a write for reading */
+  bool drained;        /* the write callback is to be called */
+  bool expired[2];     /* the event callback is to be told of a timeout */
 };
 
 extern const lev_type lev_stream_type;

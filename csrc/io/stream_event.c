@@ -104,9 +104,9 @@ static void callsoon(lev_stream *self) {
 
 static void endinput(lev_stream *self, int code) {
   self->ended = true;
-  self->end_code = code;
+  self->end_code = (short)code;
   if (self->error == 0)
-    self->error = code;
+    self->error = (short)code;
   lev_stream_watch(self);
   if (code != 0 && code != ENOMEM)
     lev_stream_break(self, code);
@@ -126,7 +126,7 @@ void lev_stream_break(lev_stream *self, int code) {
     return;
   self->broken = true;
   if (self->error == 0)
-    self->error = code;
+    self->error = (short)code;
   if (self->output != NULL)
     evbuffer_drain(self->output->buffer, lev_stream_unsent(self));
   lev_sendfile_end(self, self->error);

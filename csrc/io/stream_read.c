@@ -19,7 +19,7 @@ static const lev_waitkind reading = {
 
 /* Pushes why there is nothing. */
 static int nothing(lua_State *L, lev_stream *self, int code) {
-  self->failure = code;
+  self->failure = (short)code;
   switch (code) {
   case 0:
     lua_pushnil(L);

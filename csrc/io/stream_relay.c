@@ -12,7 +12,7 @@ static void part(lev_stream *source, int code) {
   lev_stream *sink = source->sink;
   source->sink = NULL;
   sink->source = NULL;
-  source->moved_code = code;
+  source->moved_code = (short)code;
   source->used = sink->used = lev_lately();
   if (sink != source)
     lev_stream_refresh(sink);

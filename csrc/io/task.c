@@ -225,9 +225,9 @@ static int l_task_name(lua_State *L) {
   if (!lua_isnoneornil(L, 2)) {
     luaL_checktype(L, 2, LUA_TSTRING);
     lua_settop(L, 2);
-    lua_setiuservalue(L, 1, LEV_UV_NAME);
+    lev_task_setname(L, 1);
   }
-  lua_getiuservalue(L, 1, LEV_UV_NAME);
+  lev_task_name(L, 1);
   return 1;
 }
 
@@ -316,8 +316,9 @@ static bool left_task(lua_State *L, const lev_object *self) {
       task->kind == &waiting || !lev_task_place(task, &ar))
     return false;
   lev_pushdescription(L, self);
-  if (lua_getiuservalue(L, 1, LEV_UV_NAME) == LUA_TSTRING)
-    lua_pushfstring(L, " (%s)", lua_tostring(L, -1));
+  const char *name = lev_task_name(L, 1);
+  if (name != NULL)
+    lua_pushfstring(L, " (%s)", name);
   else
     lua_pushliteral(L, "");
   lua_remove(L, -2);

@@ -307,6 +307,7 @@ const lev_type lev_udp_type = {
   .name = "libevent.udp",
   .size = sizeof(lev_udp),
   .uservalues = LEV_UDP_UVS,
+  .life = LEV_LONE,
   .watched = true,
   .methods = methods,
   .constructors = constructors,

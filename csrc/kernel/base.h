@@ -122,7 +122,7 @@ static inline bool lev_isforeign(const lev_base *base) {
  * much. [-0, +0, -] */
 static inline void *lev_totype(lua_State *L, int index, const lev_type *type) {
   void *userdata = lua_touserdata(L, index);
-  bool apart = type->life == LEV_APART;
+  bool apart = lev_isapart(type);
   if (userdata == NULL ||
       lua_rawlen(L, index) != (apart ? sizeof(lev_box) : type->size) ||
       *(const lev_type *const *)userdata != type)

@@ -142,6 +142,11 @@ void lev_interrupt_unwatch(const void *owner) {
   lev_interrupt_forget();
 }
 
+void lev_interrupt_off(const lev_state *state) {
+  if (atomic_load(&watched.state) == state)
+    lev_interrupt_unwatch(atomic_load(&watched.owner));
+}
+
 void lev_interrupt_forget(void) {
   atomic_store(&watched.state, NULL);
   atomic_store(&watched.came, 0);

@@ -31,6 +31,9 @@ bool lev_interrupt_watches(const void *owner);
 /* Undoes that, for the owner that it was done for. [-0, +0, -] */
 void lev_interrupt_unwatch(const void *owner);
 
+/* Undoes it for a Lua state that closes. [-0, +0, -] */
+void lev_interrupt_off(const lev_state *state);
+
 /* Notes that no signal interrupts any more. [-0, +0, -] */
 void lev_interrupt_forget(void);
 

@@ -74,8 +74,8 @@ static void describe(lua_State *L, const lev_base *base, lev_stretch *s) {
                          : lev_typename(object->type);
   lua_Debug ar = { .short_src = "?" };
   if (m->function == 0) {
-    if (lua_getiuservalue(L, m->object, LEV_UV_NAME) == LUA_TSTRING)
-      what = lua_tostring(L, -1);
+    const char *name = lev_task_name(L, m->object);
+    what = name != NULL ? name : what;
     setplace(s->place, &m->where, m->where.currentline);
   } else {
     lua_pushvalue(L, m->function);

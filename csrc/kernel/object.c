@@ -70,7 +70,7 @@ void *lev_selfcheck(lua_State *L, const lev_type *type) {
 /* Pushes the userdata of a new object, without a metatable. [-0, +1, m] */
 static lev_object *allocate(lua_State *L, lev_state *state,
                             const lev_type *type) {
-  if (type->life != LEV_APART)
+  if (!lev_isapart(type))
     return memset(lua_newuserdatauv(L, type->size, type->uservalues), 0,
                   type->size);
   lev_box *box = lua_newuserdatauv(L, sizeof *box, type->uservalues);

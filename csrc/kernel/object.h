@@ -5,6 +5,8 @@
  * Invariants:
  * - A userdata has its metatable before anything is acquired, and is closed
  *   until lev_open. Closing happens once; freeing memory is the collector's.
+ * - An object that is open and not pinned stands in memory of its own, which is
+ *   there even where Lua has freed its userdata: see pool.h.
  * - User value 1 of every object is its base, so that a base outlives its
  *   children; the base lists its open children and closes them first.
  * - An object is pinned exactly while it may call back (see pin.h), or while
@@ -30,12 +32,13 @@ typedef struct lev_base lev_base;
 typedef struct lev_frame lev_frame;
 typedef struct lev_object lev_object;
 
-/* Where an object stands. */
+/* Where an object stands, and until when. */
 typedef enum lev_life {
-  LEV_APART,  /* in a pool: see pool.h; its userdata is a lev_box */
-  LEV_PINNED, /* in its userdata, and it is pinned as long as it is open */
-  LEV_PLAIN   /* there, too, and it holds nothing but memory, so that it needs
-                 no finalizer and no list */
+  LEV_APART,  /* in a pool, and its userdata is a lev_box: see pool.h */
+  LEV_LONE,   /* the same, but no other object points to one that is closed */
+  LEV_PINNED, /* in its userdata: it is pinned as long as it is open */
+  LEV_PLAIN   /* in its userdata: it holds nothing but memory, so it needs no
+                 finalizer and no list */
 } lev_life;
 
 typedef struct lev_type {
@@ -100,12 +103,15 @@ typedef struct lev_box {
 
 enum { LEV_UV_BASE = 1, LEV_UV_CALLBACK = 2 };
 
+static inline bool lev_isapart(const lev_type *type) {
+  return type->life <= LEV_LONE;
+}
+
 /* Returns the object whose userdata stands at an index; NULL where there is no
  * userdata. It must be one of ours. [-0, +0, -] */
 static inline void *lev_toobject(lua_State *L, int index) {
   void *userdata = lua_touserdata(L, index);
-  if (userdata == NULL ||
-      (*(const lev_type *const *)userdata)->life != LEV_APART)
+  if (userdata == NULL || !lev_isapart(*(const lev_type *const *)userdata))
     return userdata;
   return ((const lev_box *)userdata)->object;
 }

@@ -57,20 +57,15 @@ static lev_place *place_at(lev_chunk *chunk, uint32_t i) {
   return (lev_place *)(first + i * placesize(chunk->pool->type));
 }
 
-/* Pushes the table. [-0, +1, m] */
-static void pushchunks(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &chunks_key) == LUA_TTABLE)
-    return;
-  lua_pop(L, 1);
+void lev_pool_begin(lua_State *L) {
   lua_newtable(L);
-  lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &chunks_key);
 }
 
 /* Returns new memory that the table holds. [-0, +0, m] */
 static void *hold(lua_State *L, size_t size) {
   luaL_checkstack(L, 3, NULL);
-  pushchunks(L);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &chunks_key);
   void *memory = memset(lua_newuserdatauv(L, size, 0), 0, size);
   lua_rawsetp(L, -2, memory);
   lua_pop(L, 1);
@@ -89,13 +84,15 @@ static lev_pool *getpool(lua_State *L, lev_state *state, const lev_type *type) {
   lev_pool *pool = find(state, type);
   if (pool != NULL)
     return pool;
-  pool = hold(L, sizeof *pool + type->size);
-  pool->type = type;
-  pool->dead = (lev_object *)(pool + 1);
-  pool->dead->type = type;
-  pool->next = state->pools;
-  state->pools = pool;
-  return pool;
+  lev_pool *made = hold(L, sizeof *made + type->size);
+  pool = find(state, type);
+  if (pool != NULL) /* a finalizer has made it */
+    return pool;
+  made->type = type;
+  made->dead = (lev_object *)(made + 1);
+  made->dead->type = type;
+  made->next = state->pools;
+  return state->pools = made;
 }
 
 static void list(lev_chunk **list, lev_chunk *chunk) {
@@ -175,11 +172,12 @@ lev_object *lev_pool_give(lua_State *L, lev_object *object) {
   return pool->dead;
 }
 
+/* A base is left alone: the tasks that it lists may be gone. */
 static void closeall(lua_State *L, lev_chunk *chunk) {
   for (; chunk != NULL; chunk = chunk->next) {
     for (uint32_t i = 0; i < chunk->places; i++) {
       lev_place *place = place_at(chunk, i);
-      if (place->chunk == chunk) /* it is used */
+      if (place->chunk == chunk && object_of(place)->base == NULL)
         lev_close(L, object_of(place));
     }
   }

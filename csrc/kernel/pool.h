@@ -8,15 +8,18 @@
  * holds, and its userdata is a box that points there. One whose finalizer was
  * left out stays open and listed until its base closes it.
  *
- * An object goes back when the collector finds its userdata for the second
- * time: the first time closes it, and what was found with it may still look
- * at it then.
+ * Its memory goes back when the collector finds its userdata for the second
+ * time: the first time closes it, and what was found with it may still look at
+ * it then. Where nothing else would, the first time is enough: LEV_LONE.
  */
 #ifndef LEV_POOL_H
 #define LEV_POOL_H
 
 #include "kernel/object.h"
 #include "kernel/state.h"
+
+/* Makes what the registry holds: once for each Lua state. [-0, +0, m] */
+void lev_pool_begin(lua_State *L);
 
 /* Returns a zeroed object of a type. [-0, +0, m] */
 lev_object *lev_pool_take(lua_State *L, lev_state *state, const lev_type *type);
@@ -26,7 +29,8 @@ lev_object *lev_pool_take(lua_State *L, lev_state *state, const lev_type *type);
  * for good. [-0, +0, -] */
 lev_object *lev_pool_give(lua_State *L, lev_object *object);
 
-/* Closes what is still open when the Lua state closes. [-0, +0, -] */
+/* Closes what is open still and belongs to no base when the Lua state closes.
+ * [-0, +0, -] */
 void lev_pool_close(lua_State *L, const lev_state *state);
 
 #endif

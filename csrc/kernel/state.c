@@ -1,6 +1,7 @@
 #include "kernel/state.h"
 
 #include "kernel/deadline.h"
+#include "kernel/interrupt.h"
 #include "kernel/leak.h"
 #include "kernel/pool.h"
 #include "kernel/process.h"
@@ -10,6 +11,7 @@
 
 static const char state_key = 0;
 static const char origins_key = 0;
+const char lev_names_key = 0;
 
 static int l_textof(lua_State *L) {
   lua_settop(L, 1);
@@ -74,6 +76,7 @@ static int l_closestate(lua_State *L) {
   state->closed = true;
   lev_log_take(state, false);
   lev_traceback_off(state);
+  lev_interrupt_off(state);
   state->owned =
       lev_tryrealloc(L, state->owned, state->words * sizeof *state->owned, 0);
   state->words = 0;
@@ -98,8 +101,11 @@ lev_state *lev_getstate(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   state->main = lua_tothread(L, -1);
   lua_pop(L, 1);
+  lev_pool_begin(L);
   newweak(L, "k");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &origins_key);
+  newweak(L, "k");
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &lev_names_key);
   newweak(L, "v");
   fill(L);
   state->table = luaL_ref(L, LUA_REGISTRYINDEX);

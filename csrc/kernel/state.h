@@ -47,6 +47,9 @@ enum {
   LEV_AT_BASES = 9  /* ids of bases are greater */
 };
 
+/* Where the registry has the names of tasks: see kernel/task.h. */
+extern const char lev_names_key;
+
 /* The state, made at the first call. [-0, +0, m] */
 lev_state *lev_getstate(lua_State *L);
 

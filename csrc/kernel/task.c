@@ -11,6 +11,25 @@ void lev_task_push(lua_State *L, const lev_task *task) {
   }
 }
 
+void lev_task_setname(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &lev_names_key);
+  lua_insert(L, -2);
+  lua_pushvalue(L, index);
+  lua_insert(L, -2);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+const char *lev_task_name(lua_State *L, int index) {
+  index = lua_absindex(L, index);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &lev_names_key);
+  lua_pushvalue(L, index);
+  lua_rawget(L, -2);
+  lua_replace(L, -2);
+  return lua_tostring(L, -1);
+}
+
 /* Ending. */
 
 /* Lets a task that has ended go; it is at 'index' of the main stack. */

@@ -34,12 +34,11 @@ typedef struct lev_scope lev_scope;
 /* User values of a task. */
 enum {
   LEV_UV_THREAD = 2,
-  LEV_UV_SCOPE = 3, /* the innermost one that it is in */
-  LEV_UV_NAME = 4,
-  LEV_UV_FAILURE = 5, /* the error that ends it, or may be about to; or its
+  LEV_UV_SCOPE = 3,   /* the innermost one that it is in */
+  LEV_UV_FAILURE = 4, /* the error that ends it, or may be about to; or its
                          result, or the table of several */
-  LEV_UV_TRACE = 6,   /* the traceback of that */
-  LEV_TASK_UVS = 6
+  LEV_UV_TRACE = 5,   /* the traceback of that */
+  LEV_TASK_UVS = 5
 };
 
 /* How a wait ended. */
@@ -315,6 +314,12 @@ bool lev_task_place(const lev_task *task, lua_Debug *ar);
 
 /* Pushes the task itself, which is pinned. [-0, +1, -] */
 void lev_task_push(lua_State *L, const lev_task *task);
+
+/* Gives the task at an index the name on top of the stack; pushes the name of
+ * what stands at an index, or nil, and returns it, or NULL. Few tasks have one,
+ * so a table of the state keeps them. [-1, +0, m] [-0, +1, -] */
+void lev_task_setname(lua_State *L, int index);
+const char *lev_task_name(lua_State *L, int index);
 
 /* Hooks of the type. */
 void lev_task_soon(lev_object *self);

@@ -174,9 +174,7 @@ static void pushtitle(lua_State *L, const lev_task *task) {
   lua_settop(L, 0);
   if (task != NULL && task->head.slot != 0) {
     lev_task_push(L, task);
-    if (lua_isuserdata(L, -1) &&
-        lua_getiuservalue(L, -1, LEV_UV_NAME) == LUA_TSTRING)
-      name = lua_tostring(L, -1);
+    name = lev_task_name(L, -1);
   }
   if (name != NULL)
     lua_pushfstring(

@@ -73,19 +73,23 @@ static void leave(lua_State *L, lev_object *self) {
   lua_setmetatable(L, 1);
 }
 
-/* The first time it closes the object, the second time its memory goes. */
+/* Lets the memory of the object at 1 go, which is closed, if that may be. */
+static bool release(lua_State *L, lev_object *self) {
+  bool last = self->collected || self->type->life == LEV_LONE;
+  if (!lev_isapart(self->type) || !last || self->slot != 0 || !collects(L))
+    return false;
+  lev_box *box = lua_touserdata(L, 1);
+  box->object = lev_pool_give(L, self);
+  return true;
+}
+
 static int l_collect(lua_State *L) {
   lev_object *self = anyobject(L);
-  if (self->collected && !self->open && self->slot == 0 && collects(L)) {
-    lev_box *box = lua_touserdata(L, 1);
-    box->object = lev_pool_give(L, self);
-    return 0;
-  }
   if (lev_isopen(self))
     lev_leak_tell(L, self);
   keep(L, self);
   lev_close(L, self);
-  if (self->type->life == LEV_APART)
+  if (!release(L, self) && lev_isapart(self->type))
     leave(L, self);
   return 0;
 }

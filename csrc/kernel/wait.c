@@ -53,8 +53,7 @@ bool lev_task_waits(lev_task *task) {
 
 int lev_task_busy(lua_State *L, const lev_task *other, const char *what) {
   lev_task_push(L, other);
-  lua_getiuservalue(L, -1, LEV_UV_NAME);
-  const char *name = lua_tostring(L, -1);
+  const char *name = lev_task_name(L, -1);
   return luaL_error(L, "a task waits for this %s already: %s", what,
                     name != NULL ? name : luaL_tolstring(L, -2, NULL));
 }

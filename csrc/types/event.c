@@ -335,6 +335,7 @@ const lev_type lev_event = {
   .name = "libevent.event",
   .size = sizeof(lev_eventobject),
   .uservalues = LEV_EVENT_UVS,
+  .life = LEV_LONE,
   .retiring = true,
   .methods = methods,
   .strings = strings,

@@ -354,6 +354,7 @@ const lev_type lev_signal = {
   .name = "libevent.signal",
   .size = sizeof(lev_signalobject),
   .uservalues = LEV_SIGNAL_UVS,
+  .life = LEV_LONE,
   .retiring = true,
   .methods = methods,
   .constructors = constructors,

@@ -243,6 +243,7 @@ const lev_type lev_socket_type = {
   .name = "libevent.socket",
   .size = sizeof(lev_socket),
   .uservalues = 1,
+  .life = LEV_LONE,
   .methods = methods,
   .functions = functions,
   .free = free_socket,

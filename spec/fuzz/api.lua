@@ -6,7 +6,7 @@
 --   lua5.4 spec/fuzz/api.lua SEEDS [FIRST [COUNTS]]
 --
 -- What there is to call is what objects have, and what the manual says; after
--- 200 seeds each of that must have returned once. COUNTS is a file that tells
+-- 250 seeds each of that must have returned once. COUNTS is a file that tells
 -- how often each was called, and has returned.
 --
 -- What may happen is an error that Lua raises, or nil, a message and a code.
@@ -31,7 +31,7 @@ local seeds = tonumber(arg[1]) or 1000
 local first = tonumber(arg[2]) or 1
 local calls = 400
 local nested = 2000
-local enough = 200 -- seeds after which nothing may be missed
+local enough = 250 -- seeds after which nothing may be missed
 local random = math.random
 local pick, some, keep = values.pick, values.some, values.keep
 local kind_of = values.kind_of
@@ -168,6 +168,7 @@ local others = {
   function() return pick(values.functions)(values.arguments()) end,
   function() return tostring(pick(values.pool)) end,
   function() return #some "queue" end,
+  function() return hostile.deep(call) end,
   function()
     local closed <close> = pick(values.pool)
     return callback(closed)
@@ -364,6 +365,25 @@ local function seed(n)
   collectgarbage()
 end
 
+--- The same in a child of its own, as deep as it gets: what Lua cannot call a
+-- finalizer for is left over.
+local function deep_seed(n)
+  local pid = posix.fork()
+  if pid == 0 then
+    posix.alarm(25)
+    hostile.may_be_deep = true
+    local ok, message = xpcall(seed, debug.traceback, n)
+    if not ok then
+      stderr:write(message, "\n")
+    end
+    posix.exit(ok and 0 or 1)
+  end
+  local how, code = posix.wait(pid)
+  if how ~= "exit" or code ~= 0 then
+    error(("a child of its own: %s %d"):format(how, code))
+  end
+end
+
 --- What must be after a seed as before.
 local function state()
   return ("%d descriptors, %d children"):format(count(posix.descriptors()),
@@ -387,14 +407,19 @@ local function fail(...)
 end
 
 functions.start()
+posix.refused()
 local before = state()
 for n = first, first + seeds - 1 do
   posix.alarm(30)
-  local ok, message = xpcall(seed, debug.traceback, n)
+  local run = (n % 10 == 5 or n % 20 == 10) and deep_seed or seed
+  local ok, message = xpcall(run, debug.traceback, n)
   for _ = 1, 10 do -- what finalizers hold goes one by one
     if state() ~= before then
       collectgarbage()
     end
+  end
+  if ok and posix.refused() > 0 then -- callbacks within callbacks got too deep
+    before = state()
   end
   if not ok or state() ~= before then
     fail("seed %d: %s", n,

@@ -5,6 +5,9 @@ local random = math.random
 --- Who uses it fills in `callback`, and `threads`, coroutines of tasks.
 local hostile = {}
 
+--- Whether calls may be so deep that the collector cannot call finalizers.
+hostile.may_be_deep = false
+
 local function pick(list)
   return list[random(#list)]
 end
@@ -71,6 +74,22 @@ local kinds = {
   closed_file,
   function() return pick(hostile.threads) end,
 }
+
+--- Calls a function, and then the collector, from within many functions of C;
+-- of those Lua bears some 200.
+function hostile.deep(fn)
+  local function descend(n)
+    if n > 0 then
+      string.gsub("x", "x", function()
+        descend(n - 1)
+      end)
+    else
+      fn()
+      collectgarbage()
+    end
+  end
+  descend(hostile.may_be_deep and random(100, 200) or 0)
+end
 
 --- One of them.
 function hostile.any()

@@ -300,6 +300,24 @@ static int l_rss(lua_State *L) {
   return 1;
 }
 
+static lua_Integer refused;
+
+/* Notes warnings of finalizers that could not be called, and drops all. */
+static void on_warning(void *data, const char *text, int continues) {
+  (void)data, (void)continues;
+  if (strstr(text, "stack overflow") != NULL)
+    refused++;
+}
+
+/* How many finalizers, since it was asked last, Lua could not call as a stack
+ * was at its end; from the first time on no warning is printed. */
+static int l_refused(lua_State *L) {
+  lua_setwarnf(L, on_warning, NULL);
+  lua_pushinteger(L, refused);
+  refused = 0;
+  return 1;
+}
+
 static int close_file(lua_State *L) {
   luaL_Stream *file = luaL_checkudata(L, 1, LUA_FILEHANDLE);
   return luaL_fileresult(L, fclose(file->f) == 0, NULL);
@@ -328,37 +346,22 @@ static int l_terminal(lua_State *L) {
 }
 
 static const luaL_Reg functions[] = {
-  { "pipe", l_pipe },
-  { "socketpair", l_socketpair },
-  { "open", l_open },
-  { "close", l_close },
-  { "dup", l_dup },
-  { "write", l_write },
-  { "read", l_read },
-  { "descriptors", l_descriptors },
-  { "nofile", l_nofile },
-  { "getpid", l_getpid },
-  { "setenv", l_setenv },
-  { "kill", l_kill },
-  { "raise", l_raise },
-  { "raise_elsewhere", l_raise_elsewhere },
-  { "inborn", l_inborn },
-  { "fork", l_fork },
-  { "wait", l_wait },
-  { "exit", l_exit },
-  { "spin", l_spin },
-  { "connect", l_connect },
-  { "datagram", l_datagram },
-  { "reset", l_reset },
-  { "shutdown", l_shutdown },
-  { "urgent", l_urgent },
-  { "rss", l_rss },
-  { "alarm", l_alarm },
-  { "terminal", l_terminal },
-  { "subreaper", l_subreaper },
-  { "receiver", l_receiver },
-  { "netlink", l_netlink },
-  { NULL, NULL },
+  { "pipe", l_pipe },         { "socketpair", l_socketpair },
+  { "open", l_open },         { "close", l_close },
+  { "dup", l_dup },           { "write", l_write },
+  { "read", l_read },         { "descriptors", l_descriptors },
+  { "nofile", l_nofile },     { "getpid", l_getpid },
+  { "setenv", l_setenv },     { "kill", l_kill },
+  { "raise", l_raise },       { "raise_elsewhere", l_raise_elsewhere },
+  { "inborn", l_inborn },     { "fork", l_fork },
+  { "wait", l_wait },         { "exit", l_exit },
+  { "spin", l_spin },         { "connect", l_connect },
+  { "datagram", l_datagram }, { "reset", l_reset },
+  { "shutdown", l_shutdown }, { "urgent", l_urgent },
+  { "rss", l_rss },           { "alarm", l_alarm },
+  { "terminal", l_terminal }, { "subreaper", l_subreaper },
+  { "receiver", l_receiver }, { "netlink", l_netlink },
+  { "refused", l_refused },   { NULL, NULL },
 };
 
 __attribute__((visibility("default"))) int luaopen_spec_posix(lua_State *L);

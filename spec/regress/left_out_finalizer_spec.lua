@@ -8,6 +8,8 @@ local helper = require "spec.helper"
 local prepare = [[
   local libevent, posix = require "libevent", require "spec.posix"
   local objects = require "spec.objects"
+  debug.sethook() -- nobody else is to collect
+  collectgarbage "stop"
   local base = libevent.event_base()
   local peers = {}
   local function make()
