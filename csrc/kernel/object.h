@@ -90,6 +90,7 @@ struct lev_object {
   bool lingering;      /* closed, but not over yet */
   bool listed : 1;     /* among the children of the base */
   bool collected : 1;  /* its userdata was found by the collector */
+  bool givenup : 1;    /* closed, but libevent points to it still */
   bool background : 1; /* it may call back, but a loop does not go on for it */
   bool accepted : 1;   /* a connection that has come to a listener, unless that
                           is of the background: see io/accepted.c */

@@ -134,6 +134,7 @@ void lev_freegivenup(lua_State *L, lev_base *base, const lev_object *but) {
     if (self != NULL && self != but && !self->open && !self->lingering) {
       if (self->type->free != NULL)
         self->type->free(L, self);
+      self->givenup = false;
       lev_unpin(L, self);
     }
     lua_pop(L, 1);

@@ -62,10 +62,10 @@ static bool collects(lua_State *L) {
 }
 
 /* Lets the collector come again for the closed object at 1, which holds nothing
- * any more unless libevent still points to it: see keep. */
+ * any more unless libevent points to it still. */
 static void leave(lua_State *L, lev_object *self) {
   self->collected = true;
-  for (int uv = 1; self->slot == 0 && uv <= self->type->uservalues; uv++) {
+  for (int uv = 1; !self->givenup && uv <= self->type->uservalues; uv++) {
     lua_pushnil(L);
     lua_setiuservalue(L, 1, uv);
   }
@@ -73,10 +73,10 @@ static void leave(lua_State *L, lev_object *self) {
   lua_setmetatable(L, 1);
 }
 
-/* Lets the memory of the object at 1 go, which is closed, if that may be. */
+/* Lets the memory of the closed object at 1 go, if that may be. */
 static bool release(lua_State *L, lev_object *self) {
   bool last = self->collected || self->type->life == LEV_LONE;
-  if (!lev_isapart(self->type) || !last || self->slot != 0 || !collects(L))
+  if (!last || self->givenup || self->slot != 0 || !collects(L))
     return false;
   lev_box *box = lua_touserdata(L, 1);
   box->object = lev_pool_give(L, self);
@@ -89,7 +89,7 @@ static int l_collect(lua_State *L) {
     lev_leak_tell(L, self);
   keep(L, self);
   lev_close(L, self);
-  if (!release(L, self) && lev_isapart(self->type))
+  if (lev_isapart(self->type) && !release(L, self))
     leave(L, self);
   return 0;
 }
