@@ -14,7 +14,7 @@
 #define ALLOW(memory, n) ((void)(memory))
 #endif
 
-enum { LEV_FEWEST = 4, LEV_MOST = 64 }; /* objects of a chunk */
+enum { LEV_FEWEST = 2, LEV_MOST = 64 }; /* objects of a chunk */
 
 typedef struct lev_chunk lev_chunk;
 
@@ -109,11 +109,10 @@ static void unlist(lev_chunk *chunk) {
     chunk->next->at = chunk->at;
 }
 
-/* Each chunk is as large as all before it, within bounds. [-0, +0, m] */
+/* Each chunk has a quarter of what there is, within bounds. [-0, +0, m] */
 static void grow(lua_State *L, lev_pool *pool) {
-  uint32_t n = pool->places < LEV_FEWEST ? LEV_FEWEST
-               : pool->places > LEV_MOST ? LEV_MOST
-                                         : pool->places;
+  uint32_t n = pool->places / 4;
+  n = n < LEV_FEWEST ? LEV_FEWEST : n > LEV_MOST ? LEV_MOST : n;
   lev_chunk *chunk = hold(L, sizeof *chunk + n * placesize(pool->type));
   chunk->pool = pool;
   chunk->places = n;

@@ -52,6 +52,36 @@ describe("the output of a monitor", function()
     assert.matches('"output was left out","bytes":%d+}\n$', table.concat(all))
   end))
 
+  it("is all there though memory was short", run(function(base)
+    local r, file = pipe()
+    local out = output.new(base, file)
+    local put, calls = libevent.posix.put, 0
+    local _ <close> = setmetatable({}, { __close = function()
+      libevent.posix.put = put
+    end })
+    libevent.posix.put = function(...)
+      calls = calls + 1
+      if calls == 2 then
+        error "not enough memory"
+      end
+      return put(...)
+    end
+    local text = ("one\n"):rep(2000) -- is written in two pieces
+    out:write(text)
+    out:write "two\n"
+    out:flush()
+    assert.is_false(out.pumping)
+    out:write "three\n"
+    out:flush()
+    file:close()
+    local all, piece = "", posix.read(r, 65536)
+    while piece and piece ~= "" do
+      all, piece = all .. piece, posix.read(r, 65536)
+    end
+    assert.is_true(all == text .. "two\nthree\n", #all)
+    posix.close(r)
+  end))
+
   it("goes to a file", run(function(base)
     local name, _ <close> = helper.temporary ""
     local file <close> = io.open(name, "w")

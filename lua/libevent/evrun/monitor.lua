@@ -228,6 +228,13 @@ local function complain(err, traceback, object)
     traceback = traceback, object = tostring(object) })
 end
 
+--- The same though there may be no memory for it: the loop goes on.
+local function complain_at_least(...)
+  if not pcall(complain, ...) then
+    io.stderr:write "an error in the monitor, and no memory to tell of it\n"
+  end
+end
+
 --- Ends a service of which no process can be started at all.
 local function give_up(self)
   local ok, message = self.service:wait_ready()
@@ -287,7 +294,7 @@ end
 ---@return integer status
 return function(how, script)
   local base <close> = assert(core.event_base())
-  base:on_error(complain)
+  base:on_error(complain_at_least)
   local self = setmetatable({ base = base, failed = false }, Monitor)
   local ok, served, message = pcall(task.run, base, function()
     local served, message = serve(self, how, script)

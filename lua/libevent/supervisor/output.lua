@@ -3,14 +3,16 @@
 
 local core = require "libevent.core"
 local log = require "libevent.log"
+local persist = require "libevent.supervisor.persist"
 
 local output = {}
 
 --- Bytes that may wait, and those that are written at once.
 local most_waiting, piece = 1024 * 1024, 4096
 
---- Seconds that the end waits for a reader.
-local patience = 1
+--- Seconds that the end waits for a reader; and between two attempts where
+-- there is no memory.
+local patience, pause = 1, 0.1
 
 --- Made by `output.new`.
 ---@class libevent.supervisor.output
@@ -22,11 +24,15 @@ Output.__index = Output
 ---@param file file*
 ---@return libevent.supervisor.output
 function output.new(base, file)
-  return setmetatable({ base = base, file = file, queue = {}, size = 0,
-    dropped = 0, pumping = false }, Output)
+  local self = setmetatable({ base = base, file = file, queue = {}, size = 0,
+    dropped = 0, pumping = false, text = "", at = 1 }, Output)
+  self.pumped = setmetatable({}, { __close = function()
+    self.pumping = false
+  end })
+  return self
 end
 
---- What waits, and how much was left out.
+--- Takes what waits to be written, and tells how much was left out.
 local function take(self)
   if self.dropped > 0 then
     table.insert(self.queue, log.render { level = "warn",
@@ -34,32 +40,37 @@ local function take(self)
       fields = { bytes = self.dropped } } .. "\n")
     self.dropped = 0
   end
-  local text = table.concat(self.queue)
-  self.queue, self.size = {}, 0
-  return text
+  self.text, self.at, self.queue = table.concat(self.queue), 1, {}
+  self.size = 0
 end
 
---- Writes a text, as room comes; what cannot be written at all is lost.
-local function write(self, room, text)
-  local at = 1
-  while at <= #text do
-    local n, _, code = core.posix.put(self.file, text:sub(at, at + piece - 1))
-    at = at + (n or 0)
+--- Writes what was taken, as room comes; what cannot be written at all is lost.
+local function write(self, room)
+  while self.at <= #self.text do
+    local n, _, code = core.posix.put(self.file,
+      self.text:sub(self.at, self.at + piece - 1))
+    self.at = self.at + (n or 0)
     if code and not (code == core.errno.EAGAIN and room) then
-      return
+      self.text = ""
     elseif code then
       room:wait()
     end
   end
 end
 
---- Writes what waits.
-local function pump(self)
+--- Writes all; called again, it goes on where it was.
+local function write_all(self)
   local room <close> = self.base:event(self.file, "w") -- nil for a file
+  write(self, room)
   while #self.queue > 0 do
-    write(self, room, take(self))
+    take(self)
+    write(self, room)
   end
-  self.pumping = false
+end
+
+local function pump(self)
+  local _ <close> = self.pumped
+  persist.insist(pause, write_all, self)
 end
 
 --- Writes lines, later.
@@ -72,8 +83,8 @@ function Output:write(text)
   table.insert(self.queue, text)
   self.size = self.size + #text
   if not self.pumping and not self.base:is_closed() then
-    self.pumping = true
     self.task = self.base:task(pump, self)
+    self.pumping = true
     self.task:name "output"
   end
 end
@@ -81,9 +92,7 @@ end
 --- Waits until all is written, for a moment. Only a task can.
 function Output:flush()
   if self.pumping then
-    core.timeout(patience, function()
-      self.task:wait()
-    end)
+    core.timeout(patience, core.pcall, self.task.wait, self.task)
   end
 end
 

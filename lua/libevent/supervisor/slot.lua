@@ -155,14 +155,18 @@ local function step(self)
   end
 end
 
+local function complain(self, err)
+  log.error("a worker cannot be looked after", { worker = self.number,
+    error = describe(err) })
+end
+
 --- Sees to it that there is a worker, until none is wanted, whatever happens,
 -- unless there is no memory for good.
 local function keep(self)
   while self.wanted do
     local ok, err = core.pcall(step, self)
     if not ok then
-      log.error("a worker cannot be looked after", { worker = self.number,
-        error = describe(err) })
+      core.pcall(complain, self, err) -- for that there may be no memory either
       if not persist.pause(pause) then
         error(err, 0)
       end
