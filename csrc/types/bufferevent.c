@@ -77,11 +77,25 @@ static void look(lev_bufferevent *self) {
   self->full = self->high > 0 && lev_unread(self) >= self->high;
 }
 
+static bool isup(const lev_bufferevent *self) {
+  return self->fd >= 0 && !self->connecting;
+}
+
 static bool derive(lev_bufferevent *self) {
-  bool up = self->fd >= 0 && !self->connecting;
   look(self);
-  bool writes = let(self, EV_WRITE, up && self->writing && !self->broken);
-  return let(self, EV_READ, up && self->reading && !self->full) && writes;
+  bool writes =
+      let(self, EV_WRITE, isup(self) && self->writing && !self->broken);
+  return let(self, EV_READ, isup(self) && self->reading && !self->full) &&
+         writes;
+}
+
+/* The script does not have what libevent has refused. */
+static void concede(lev_bufferevent *self) {
+  short has = bufferevent_get_enabled(self->ptr);
+  if (!(has & EV_READ) && !self->full)
+    self->reading = false;
+  if (!(has & EV_WRITE) && !self->broken)
+    self->writing = false;
 }
 
 bool lev_bufferevent_update(lua_State *L, lev_bufferevent *self, int index) {
@@ -95,6 +109,8 @@ bool lev_bufferevent_update(lua_State *L, lev_bufferevent *self, int index) {
     lev_pin(L, &self->head, index);
   bool ok = derive(self);
   int code = errno;
+  if (!ok && isup(self))
+    concede(self);
   if (!pending_bufferevent(&self->head))
     lev_unpin(L, &self->head);
   errno = code;
@@ -223,6 +239,8 @@ Wraps `bufferevent_enable`.
 static int l_bufferevent_enable(lua_State *L) {
   lev_bufferevent *self = lev_bufferevent_self(L);
   short what = lev_checkmask(L, 2, "rw");
+  if (!lev_ispair(self)) /* the last that may raise */
+    lev_pin(L, &self->head, 1);
   self->reading = self->reading || what & EV_READ;
   self->writing = self->writing || what & EV_WRITE;
   return done(L, self, "enable");

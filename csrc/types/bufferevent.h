@@ -114,7 +114,7 @@ void lev_bufferevent_open(lev_bufferevent *self, struct bufferevent *ptr,
                           int fd);
 
 /* See above. The object is at a positive index; false with errno if libevent
- * cannot watch the socket. [-0, +0, m] */
+ * cannot watch the socket: what it refuses is not enabled then. [-0, +0, m] */
 bool lev_bufferevent_update(lua_State *L, lev_bufferevent *self, int index);
 
 /* The same where nothing can be returned: an error becomes an event.

@@ -83,8 +83,29 @@ local function sockets(base)
   check(bev:detach()):close()
 end
 
+--- What is enabled is what libevent has taken: many, so that each thing which
+-- they need is missing once.
+local function enabled(base)
+  local list <close> = setmetatable({}, { __close = function(list)
+    for _, bev in ipairs(list) do
+      bev:close()
+    end
+  end })
+  for i = 1, 16 do
+    local one, other = check(libevent.socketpair())
+    other:close()
+    local bev = base:bufferevent(one, { linger = 0 })
+    list[i] = bev
+    bev:setcb { read = print, event = print }
+    local ok, reads, message, code = pcall(bev.enable, bev, "r")
+    same(ok and reads and "rw" or "w", bev:enabled())
+    check(ok and reads, ok and message or reads, code)
+  end
+end
+
 trial.run(function(base)
   options(base)
   pair(base)
   sockets(base)
+  enabled(base)
 end)

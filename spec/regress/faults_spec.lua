@@ -41,6 +41,49 @@ describe("where system calls fail", function()
     ]])
   end)
 
+  it("a bufferevent has enabled what libevent watches", function()
+    local code = [[
+      local libevent = require "libevent"
+      libevent.set_log_callback(function() end)
+      local base = libevent.event_base()
+      local one, other = libevent.socketpair()
+      local bev = base:bufferevent(one)
+      bev:setcb { read = print, event = print }
+      local late = base:bufferevent()
+      late:setcb { event = print }
+      late:enable "r"
+      %s
+      bev:setcb { read = print, event = print } -- tries nothing again
+      print(base:loop())
+    ]]
+    local no_space = "%s: No space left on device\t28\n"
+    prints("nil\t" .. no_space:format "enable" .. "w\nempty\n",
+      "epoll_ctl:ENOSPC@2-", code:format [[
+      bev:disable "w"
+      print(bev:enable "rw")
+      print(bev:enabled())
+    ]])
+    prints("nil\t" .. no_space:format "enable" .. "r\ntrue\nw\nempty\n",
+      "epoll_ctl:ENOSPC@2", code:format [[
+      bev:enable "r"
+      bev:disable "w"
+      bev:write "x"
+      print(bev:enable "w")
+      print(bev:enabled())
+      print(bev:enable "w" and bev:disable "r")
+      print(bev:enabled())
+      bev:close "now"
+      bev = late
+    ]])
+    for which, enabled in pairs { ["1-"] = "", ["2-"] = "w" } do
+      prints("nil\t" .. no_space:format "setfd" .. enabled .. "\nempty\n",
+        "epoll_ctl:ENOSPC@" .. which, code:format [[
+        print(late:setfd(libevent.socketpair()))
+        print(late:enabled())
+      ]])
+    end
+  end)
+
   it("a program whose input is lost does not wait for more", function()
     prints("nil\twrite: Cannot allocate memory\t12\n", "send:ENOMEM@1", [[
       local libevent = require "libevent"
