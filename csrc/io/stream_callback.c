@@ -108,8 +108,13 @@ static bool waits(const lev_stream *self, int direction) {
               : lev_stream_unsent(self) > 0);
 }
 
+/* When to look next; 0 for never. What is relayed to the stream sets nothing:
+ * that is looked for again and again. */
 static double expiry(const lev_stream *self) {
-  double first = 0;
+  bool relayed = self->source != NULL && self->listens && !waits(self, 1);
+  double first = relayed && self->timeout[1] > 0
+                     ? lev_now() + (double)self->timeout[1]
+                     : 0;
   for (int i = 0; i < 2; i++) {
     double end = self->active[i] + (double)self->timeout[i];
     if (waits(self, i) && (first == 0 || end < first))
@@ -154,8 +159,6 @@ void lev_stream_due(const lev_frame *f, lev_object *object) {
     for (int i = 0; i < 2; i++)
       self->expired[i] = isover(self, i, now) && !revive(self, i, now);
     double next = expiry(self);
-    if (next == 0 && self->source != NULL && self->timeout[1] > 0)
-      next = now + (double)self->timeout[1]; /* what is relayed sets none */
     if (next > 0) /* its own entry has just been taken out: there is room */
       lev_deadline_add(f->L, object, index, fmax(next - now, 0));
     for (int i = 0; i < 2; i++) {

@@ -42,6 +42,32 @@ void lev_relay_take(lev_stream *source, const char *bytes, size_t n) {
   }
 }
 
+/* Pins the streams at 1 and 2. */
+static int hold(lua_State *L) {
+  lev_stream *sink = lev_check(L, 2, &lev_stream_type);
+  lev_pin(L, lev_check(L, 1, &lev_stream_type), 1);
+  lev_pin(L, &sink->head, 2);
+  lev_stream_expect(L, sink, 2);
+  return 0;
+}
+
+/* Joins the source at 1 to the sink at 2; false for lack of memory: they are
+ * what they were then, and the error is pushed. */
+static bool join(lua_State *L, lev_stream *source, lev_stream *sink) {
+  source->sink = sink;
+  sink->source = source;
+  lua_pushcfunction(L, hold);
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 2);
+  if (lua_pcall(L, 2, 0, 0) == LUA_OK)
+    return true;
+  source->sink = NULL;
+  sink->source = NULL;
+  lev_unpinidle(L, &source->head);
+  lev_unpinidle(L, &sink->head);
+  return false;
+}
+
 /* What the source has read already goes first. */
 static void begin(lev_stream *source, lev_stream *sink) {
   lev_base *base = source->head.base;
@@ -49,8 +75,6 @@ static void begin(lev_stream *source, lev_stream *sink) {
   source->changes++;
   source->moved = 0;
   source->moved_code = 0;
-  source->sink = sink;
-  sink->source = source;
   if (base->area.owner == &source->head) {
     base->area.owner = NULL;
     lev_relay_take(source, base->area.bytes + base->area.from, n);
@@ -147,10 +171,9 @@ int l_stream_relay(lua_State *L) {
     lev_task_prepare(L, task, &relaying, timeout);
   if (sink->broken || sink->shut)
     return lev_failure(L, "relay", sink->error != 0 ? sink->error : EPIPE);
-  lev_pin(L, &source->head, 1);
-  lev_pin(L, &sink->head, 2);
+  if (!join(L, source, sink))
+    return lua_error(L);
   begin(source, sink);
-  lev_stream_expect(L, sink, 2);
   if (source->sink != NULL && source->ended)
     lev_relay_end(source, source->end_code);
   if (source->sink != NULL && !lev_stream_watch(source))

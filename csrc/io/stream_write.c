@@ -117,6 +117,8 @@ bool lev_stream_pass(lev_stream *self, const char *bytes, size_t n) {
   size_t rest = n - (sent > 0 ? (size_t)sent : 0);
   if (self->broken || rest == 0)
     return !self->broken;
+  if (self->timeout[1] > 0 && !self->sending)
+    self->active[1] = lev_now();
   struct evbuffer *buffer = lev_stream_output(self);
   if (buffer == NULL || evbuffer_add(buffer, bytes + n - rest, rest) != 0)
     lev_stream_break(self, ENOMEM);

@@ -225,6 +225,24 @@ describe("a stream with callbacks", function()
       end):add(0)
     end))
 
+  it("is told that what is relayed does not get on, though nothing was there",
+    loop(function(base, expect)
+      local source, feed = helper.streams(base, { linger = 0 })
+      local sink, fd = peered(base, { linger = 0 })
+      sink:timeouts(nil, 0.01)
+      sink:setcb { event = expect(function(_, what, direction)
+        assert.same({ "timeout", "w" }, { what, direction })
+        sink:close()
+        source:close()
+        feed:close()
+        posix.close(fd)
+      end) }
+      assert.is_true(source:relay(sink))
+      base:timer(function()
+        feed:write(("x"):rep(4000000))
+      end):add(0.03)
+    end))
+
   it("lives by itself, and dies in its own callback",
     loop(function(base, expect)
     local one, other = libevent.socketpair()
