@@ -153,6 +153,8 @@ static void describe_event_base(lua_State *L, const lev_object *self) {
                   base->running ? " running" : "");
 }
 
+/* Where libevent cannot watch everything again, the base stays the parent's:
+ * nothing is used that would never come, and it can be tried again. */
 bool lev_reinit(lev_base *base) {
   bool foreign = lev_isforeign(base);
   if (!probe()) /* libevent exits where it finds none */
@@ -163,10 +165,14 @@ bool lev_reinit(lev_base *base) {
   bool timerfd = lev_deadlines_reinit(base);
   errno = 0;
   bool ok = event_reinit(base->ptr) == 0;
-  int code = errno;
-  base->generation = lev_generation();
-  if (!timerfd)
-    lev_deadlines_drop(base);
+  int code = errno != 0 ? errno : ENOMEM;
+  if (ok) {
+    base->generation = lev_generation();
+    if (!timerfd)
+      lev_deadlines_drop(base);
+  } else if (foreign) {
+    lev_signals_release(base);
+  }
   lev_unsettle(base);
   errno = code;
   return ok;
@@ -246,7 +252,8 @@ static int l_traceback(lua_State *L) {
 /***
 Makes the base usable in a forked child: a backend, a signal pair and a timer of
 its own, with the same events pending. Until then every method raises there but
-close, which does the same first. Wraps `event_reinit`.
+close, which does the same first. Where it fails all of that stays so, and it
+can be tried again. Wraps `event_reinit`.
 @function event_base:reinit
 @return boolean? ok
 @return string? message

@@ -84,6 +84,63 @@ describe("where system calls fail", function()
     end
   end)
 
+  it("a base that cannot watch all in a child stays its parent's", function()
+    local start = [[
+      local libevent = require "libevent"
+      local posix = require "spec.posix"
+      libevent.set_log_callback(function() end)
+      local base = libevent.event_base()
+      local r, w = posix.pipe()
+      local closed = base:event(r, "r", error)
+      closed:add()
+      local event = base:event(r, "r", function()
+        print(posix.read(r))
+        base:loopbreak()
+      end)
+      event:add()
+      local signal = base:signal("USR1", print)
+      signal:add()
+      local child = posix.fork()
+      if child == 0 then
+        %s
+      end
+      local how, number = posix.wait(child)
+      assert(how == "exit" and number == 0)
+      closed:close()
+      posix.write(w, "parent")
+      print(base:loop())
+    ]]
+    local foreign = "nil\treinit: No space left on device\t28\n"
+      .. "false\tattempt to use the parent's event after fork "
+      .. "(call reinit of its event_base first)\n"
+    prints(foreign .. "child\nbreak\ns\nparent\nbreak\n",
+      "epoll_ctl:ENOSPC@3-4", start:format [[
+      print(base:reinit())
+      print(pcall(event.pending, event))
+      local own <close> = libevent.event_base() -- may have the signals
+      local another = own:signal("USR2", print)
+      another:add()
+      another:close()
+      closed:close() -- which tries it, too
+      assert(base:reinit())
+      assert(base:num_objects().event == 1)
+      posix.write(w, "child")
+      print(base:loop())
+      print(signal:pending())
+      posix.exit(0)
+    ]])
+    prints(foreign .. "parent\nbreak\n", "epoll_ctl:ENOSPC@3-40",
+      start:format [[
+      print(base:reinit())
+      print(pcall(event.pending, event))
+      closed:close()
+      for _ = 1, 40 do
+        base:reinit()
+      end
+      os.exit(0, true)
+    ]])
+  end)
+
   it("a program whose input is lost does not wait for more", function()
     prints("nil\twrite: Cannot allocate memory\t12\n", "send:ENOMEM@1", [[
       local libevent = require "libevent"
