@@ -249,6 +249,7 @@ static void free_udp(lua_State *L, lev_object *object) {
     lev_task_wake(self->reader, LEV_CLOSED);
   if (self->writer != NULL)
     lev_task_wake(self->writer, LEV_CLOSED);
+  lev_task_unhold(&self->turn);
   event_del(&self->input);
   event_debug_unassign(&self->input);
   event_del(&self->output);

@@ -35,6 +35,8 @@ typedef struct lev_udp {
   lev_object head;
   struct event input, output;
   lev_task *reader, *writer;
+  lev_hold turn;            /* of the task that lets others run and receives
+                              then: it waits, though it is no reader */
   lev_known source, target; /* the last datagram's */
   int fd;
   int burst;    /* datagrams that tasks got without waiting */
@@ -63,6 +65,9 @@ bool lev_udp_watch(lev_udp *self);
 
 /* Receives one into the area of the base; false with errno. [-0, +0, -] */
 bool lev_udp_receive(lev_udp *self, lev_datagram *one);
+
+/* Raises where a task is in a call that receives. [-0, +0, v] */
+void lev_udp_checkfree(lua_State *L, const lev_udp *self);
 
 /* Pushes the text of who has sent a datagram; the object is at an index.
  * [-0, +1, m] */

@@ -87,8 +87,8 @@ int l_udp_setcb(lua_State *L) {
   lua_settop(L, 2);
   for (int i = 0; names[i] != NULL; i++)
     lev_optfunction(L, 2, names[i]);
-  if (self->reader != NULL && !lua_isnil(L, 3) && lev_task_waits(self->reader))
-    lev_task_busy(L, self->reader, "input");
+  if (!lua_isnil(L, 3))
+    lev_udp_checkfree(L, self);
   lev_stillopen(L, &self->head);
   self->called = !lua_isnil(L, 3);
   self->listens = !lua_isnil(L, 4);

@@ -208,10 +208,18 @@ static bool isover(lua_State *L, const lev_udp *self) {
   return task->open || task->lingering;
 }
 
+static void left(lev_hold *turn) {
+  (void)turn;
+}
+
 static int pass(lua_State *L, lev_udp *self, bool list, double timeout) {
   lev_task *task = self->head.base->state->running;
   self->burst = 0;
-  return lev_task_wait(L, task, &passing[list], NULL, NULL, timeout);
+  lev_task_prepare(L, task, &passing[list], timeout);
+  lev_task_unhold(&self->turn); /* of one that has lost its coroutine */
+  self->turn.left = left;
+  lev_task_hold(task, &self->turn);
+  return lev_task_yield(L, task, &passing[list], NULL, NULL);
 }
 
 /* Receives or waits. The socket is at 1; for a list, its length is at 2. */
@@ -229,6 +237,8 @@ static int receive(lua_State *L, lev_udp *self, bool list, double timeout) {
 static int go_on(lua_State *L, bool list) {
   lev_udp *self = lev_toobject(L, 1);
   lev_base *base = self->head.base;
+  if (lev_istask(L, base->state) && base->state->running == self->turn.task)
+    lev_task_unhold(&self->turn);
   lev_outcome outcome = lev_task_woken(L, base);
   if (outcome == LEV_TIMEDOUT)
     return lev_timedout(L);
@@ -249,17 +259,25 @@ static int listk(lua_State *L, int status, lua_KContext ctx) {
   return go_on(L, true);
 }
 
+void lev_udp_checkfree(lua_State *L, const lev_udp *self) {
+  const lev_task *next = self->turn.task;
+  if (self->reader != NULL && lev_task_waits(self->reader))
+    lev_task_busy(L, self->reader, "input");
+  if (next != NULL && lua_status(next->co) == LUA_YIELD)
+    lev_task_busy(L, next, "input");
+}
+
 /* Argument 1, of which nobody receives. */
 static lev_udp *checkfree(lua_State *L) {
   lev_udp *self = lev_udp_self(L);
-  if (self->reader != NULL && lev_task_waits(self->reader))
-    lev_task_busy(L, self->reader, "input");
+  lev_udp_checkfree(L, self);
   return self;
 }
 
 /***
 Receives one datagram, and waits for it where there is none; only a task can.
-After 64 that had come already, others run before the next one.
+After 64 that had come already, others run before the next one, which they
+cannot take.
 @function udp:recvfrom
 @param timeout? number Seconds.
 @return string? data It may be empty.

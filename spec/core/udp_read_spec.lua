@@ -114,28 +114,83 @@ describe("a flood of datagrams", function()
     other:cancel()
   end))
 
-  it("is for the one that waits, if others take it in between", run(
+  it("is for the one that lets others run, and none of them", run(
     function(base)
     local one <close>, here = bound(base)
     for _, receive in ipairs { "recvfrom", "recvbatch" } do
-      local first = spawn(pcall, function()
+      local received, others = 0, 0
+      local first = spawn(function()
+        for _ = 1, 200 do -- it waits for none of them
+          one:sendto("x", here)
+          assert.equal("x", receive == "recvfrom" and one:recvfrom(10)
+            or one:recvbatch(1, 10)[1])
+          received = received + 1
+        end
+      end)
+      first:name "first"
+      local second = spawn(function()
+        while received < 200 do
+          for _, call in ipairs { one.recvfrom, one.recvbatch, one.setcb } do
+            local ok, message = pcall(call, one, call == one.recvfrom and 10
+              or call == one.recvbatch and 1 or { read = print })
+            assert.is_false(ok)
+            assert.matches("a task waits for this input already: first",
+              message, 1, true)
+            others = others + 1
+          end
+          sleep(0)
+        end
+      end)
+      assert.is_nil(select(2, first:wait(10)))
+      assert.is_nil(select(2, second:wait(10)))
+      assert.is_true(others >= 3 * (200 // 64))
+      assert.is_nil((one:recvfrom(0)))
+    end
+  end))
+
+  it("is for others once the one that let them run is gone", run(
+    function(base)
+    for _, how in ipairs { "cancel", "close", "coroutine.close" } do
+      local one <close>, here = bound(base)
+      local co
+      local first = spawn(function()
+        co = coroutine.running()
         while true do
           one:sendto("x", here)
-          one[receive](one, 10)
+          one:recvfrom()
         end
       end)
-      local second = spawn(function()
-        while true do
-          one[receive](one, 10)
-        end
-      end)
-      second:name "second"
-      local ok, message = first:wait(10)
-      assert.is_false(ok)
-      assert.matches("a task waits for this input already: second", message)
-      second:cancel()
-      second:wait(10)
+      sleep(0)
+      if how == "coroutine.close" then
+        assert.is_true(coroutine.close(co))
+      else
+        first[how](first, how == "close" and "now" or nil)
+      end
+      if how == "cancel" then -- it goes on until the next wait
+        first:wait(10)
+      end
+      assert.equal("x", (one:recvfrom(10)))
+      for _ = 1, 100 do
+        one:sendto("y", here)
+        assert.equal("y", (one:recvfrom(10)))
+      end
     end
+  end))
+
+  it("ends where the socket is closed meanwhile", run(function(base)
+    local one, here = bound(base)
+    local first = spawn(function()
+      while true do
+        one:sendto("x", here)
+        local data, message, code = one:recvfrom()
+        if not data then
+          return message, code
+        end
+      end
+    end)
+    sleep(0)
+    one:close()
+    assert.same({ "closed", ECANCELED }, { first:wait(10) })
   end))
 
   it("can be canceled", run(function(base)
