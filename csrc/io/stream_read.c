@@ -45,6 +45,8 @@ static int await(lua_State *L, lev_stream *self, const lev_request *request,
   if (self->called || self->sink != NULL)
     return luaL_error(L, "the stream %s",
                       self->called ? "has a read callback" : "is relayed");
+  if (self->reader != NULL && lev_task_waits(self->reader))
+    return lev_task_busy(L, self->reader, "input");
   lev_task_prepare(L, task, &reading, timeout);
   self->request = *request;
   if (request->form == LEV_UNTIL) { /* the coroutine may be closed */

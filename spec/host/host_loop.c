@@ -153,11 +153,37 @@ static void host_breaks(struct event_base *ptr) {
   lua_close(L);
 }
 
+static void turn(struct event_base *ptr, int n) {
+  while (n-- > 0)
+    event_base_loop(ptr, EVLOOP_NONBLOCK);
+}
+
+/* A task that is woken, and finds that another has read instead and waits, does
+ * not take its place. */
+static void reads(struct event_base *ptr) {
+  lua_State *L = lend(ptr);
+  run(L, "local peer one, peer = libevent.socketpair() "
+         "one = base:stream(one) other = base:stream(peer) "
+         "base:task(function() ok, why = pcall(one.read, one, 1) end)");
+  turn(ptr, 3);
+  run(L, "other:write 'x' base:event(-1, '', function() "
+         "  base:task(function() got = one:read(1) .. one:read(1) end) "
+         "end):active()");
+  turn(ptr, 3);
+  run(L, "other:write 'y'");
+  turn(ptr, 3);
+  run(L, "assert(got == 'xy', 'it still waits') "
+         "assert(not ok and why:find 'a task waits for this input already') "
+         "one:close() other:close()");
+  lua_close(L);
+}
+
 int main(void) {
   struct event_base *ptr = event_base_new();
   works(ptr);
   errors(ptr);
   closes(ptr);
+  reads(ptr);
   host_breaks(ptr);
   reopens(ptr);
   event_base_free(ptr);
