@@ -124,9 +124,9 @@ describe("supervisor", function()
     local _ <close>, name = file_of(services.app)
     local supervisor <close> = assert(libevent.supervisor(plan(name, {
       workers = 2, listen = "127.0.0.1:0" })))
-    assert.is_true(supervisor:wait_ready(20))
+    assert.same(pack(true), pack(supervisor:wait_ready(20)))
     local before = supervisor:status().workers
-    assert.is_true(supervisor:restart(1))
+    assert.same(pack(true), pack(supervisor:restart(1)))
     local after = supervisor:status().workers
     assert.not_equal(before[1].pid, after[1].pid)
     assert.equal(before[2].pid, after[2].pid)
@@ -137,8 +137,22 @@ describe("supervisor", function()
     assert.same(pack(nil, "a reload goes on", errno.EBUSY),
       pack(supervisor:reload()))
     assert.same({ "reloading" }, { supervisor:status().state })
-    assert.is_true(first:wait())
+    assert.same(pack(true), pack(first:wait()))
     supervisor:drain()
+  end))
+
+  it("has more workers, or fewer", run(function()
+    local _ <close>, name = file_of(services.app)
+    local supervisor <close> = assert(libevent.supervisor(plan(name, {
+      workers = 1, listen = "127.0.0.1:0" })))
+    for _, n in ipairs { 2, 2, 1 } do
+      assert.same(pack(true), pack(supervisor:scale(n)))
+      assert.same(pack(true), pack(supervisor:wait_ready(20)))
+      assert.equal(n, #supervisor:status().workers)
+    end
+    supervisor:drain()
+    assert.same(pack(nil, "the service is ending", errno.ECANCELED),
+      pack(supervisor:scale(2)))
   end))
 
   it("lets a worker go that ends by itself, and has another at once",

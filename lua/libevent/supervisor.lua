@@ -54,7 +54,10 @@ function Supervisor:wait_ready(timeout)
       failure = failure or ("worker %d: %s"):format(each.number, why)
     end
   end
-  return failure == nil or nil, failure
+  if failure then
+    return nil, failure
+  end
+  return true
 end
 
 --- Tells whether not one worker could be started, be it only to end at once.
@@ -117,7 +120,7 @@ local function reload(self)
   for _, each in ipairs({ table.unpack(self.slots) }) do
     each:wait_replaced() -- it may have the old code
     if self.ending then
-      return nil, "the service is ending"
+      return nil, "the service is ending", core.errno.ECANCELED
     end
     local ok, why = each:replace()
     if not ok and each.wanted then
@@ -138,15 +141,16 @@ function Supervisor:reload()
   if not ok then
     return nil, message, code
   end
-  ok, message = reload(self)
+  ok, message, code = reload(self)
   if ok then
     self.reloads = self.reloads + 1
     log.info("reloaded", { workers = #self.slots })
+    return true
   elseif not self.ending then
     log.error("the reload has failed; workers not replaced stay",
       { error = message })
   end
-  return ok, message
+  return nil, message, code
 end
 
 --- Replaces one worker, as `reload` does. Only a task can.
@@ -164,7 +168,10 @@ function Supervisor:restart(number)
   if ok then
     ok, message = each:replace()
   end
-  return ok, message, code
+  if not ok then
+    return nil, message, code
+  end
+  return true
 end
 
 --- Lets those above a number end.
@@ -210,11 +217,12 @@ function Supervisor:scale(n)
       ok = true
     end
   end
-  if ok then
-    shrink(self, n)
-    log.info("scaled", { workers = #self.slots })
+  if not ok then
+    return nil, message, code
   end
-  return ok, message, code
+  shrink(self, n)
+  log.info("scaled", { workers = #self.slots })
+  return true
 end
 
 --- All places, also those that are not wanted any more.
