@@ -310,6 +310,7 @@ const lev_type lev_udp_type = {
   .uservalues = LEV_UDP_UVS,
   .life = LEV_LONE,
   .watched = true,
+  .retiring = true,
   .methods = methods,
   .constructors = constructors,
   .free = free_udp,

@@ -122,6 +122,8 @@ void lev_retire(lev_object *self) {
     base->children = self->next;
   self->next = self->previous = NULL;
   base->counts.objects--;
+  if (self->background)
+    base->watching--;
   self->listed = false;
 }
 

@@ -94,9 +94,10 @@ void lev_setbackground(lev_object *self, bool background) {
   if (background == self->background)
     return;
   self->background = background;
-  if (self->slot == 0)
-    return;
-  disregard(self->base, background ? 1 : -1u);
+  if (self->listed) /* libevent may know it though it is not pinned */
+    self->base->watching += background ? 1 : -1u;
+  if (self->slot != 0)
+    disregard(self->base, background ? 1 : -1u);
   lev_slots_idle(self->base);
 }
 

@@ -145,8 +145,8 @@ static int l_base(lua_State *L) {
 /***
 Lets a loop end although this object may still call back: for what looks after a
 program, such as signals that end it. Of timers, signals, events, listeners,
-streams and processes: their callbacks do not keep it running then, nor what
-they have not sent.
+bufferevents, streams, datagram sockets and processes: their callbacks do not
+keep it running then, nor what they have not sent.
 @function object:background
 @param on? boolean True by default.
 */

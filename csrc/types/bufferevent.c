@@ -363,6 +363,7 @@ const lev_type lev_bufferevent_type = {
   .size = sizeof(lev_bufferevent),
   .uservalues = LEV_BUFFEREVENT_UVS,
   .watched = true,
+  .retiring = true,
   .methods = methods,
   .constructors = constructors,
   .free = lev_bufferevent_free,

@@ -46,6 +46,33 @@ describe("the background", function()
       peers[#peers + 1] = other
       return stream
     end,
+    udp = function()
+      local udp = assert(base:udp "127.0.0.1:0")
+      udp:setcb { read = print }
+      return udp
+    end,
+    bufferevent = function()
+      local one, other = libevent.socketpair()
+      local bev = base:bufferevent(one)
+      bev:setcb { read = print, event = print }
+      bev:enable "r"
+      peers[#peers + 1] = other
+      return bev
+    end,
+    ["bufferevent without callbacks"] = function()
+      local one, other = libevent.socketpair()
+      local bev = base:bufferevent(one)
+      bev:enable "r"
+      peers[#peers + 1] = other
+      return bev
+    end,
+    ["bufferevent that connects"] = function()
+      local listener <close> = assert(base:listener("127.0.0.1:0"))
+      local bev = base:bufferevent()
+      bev:background()
+      bev:connect(listener:getsockname())
+      return bev
+    end,
   }
 
   for kind, make in pairs(makers) do
@@ -114,6 +141,48 @@ describe("the background", function()
     assert.equal("empty", base:loop())
     other:close()
   end)
+
+  it("does not wait for what a bufferevent has not sent", function()
+    local one, other = libevent.socketpair()
+    local bev = base:bufferevent(one)
+    bev:background()
+    assert.is_true(bev:write(("x"):rep(1000000)) > 0)
+    assert.equal("empty", base:loop())
+    bev:close()
+    assert.equal("empty", base:loop())
+    other:close()
+  end)
+
+  it("calls back of a bufferevent, too, and forgets it when it is closed",
+    function()
+      local one, other = libevent.socketpair()
+      local bev, got = base:bufferevent(one), {}
+      bev:background()
+      bev:setcb {
+        read = function()
+          got[#got + 1] = bev:read()
+        end,
+        event = function(_, what)
+          got[#got + 1] = what
+          bev:close()
+        end,
+      }
+      bev:enable "r"
+      assert.equal("empty", base:loop())
+      base:timer(function() end):add(0.02)
+      posix.write(other:fd(), "data")
+      other:close()
+      assert.equal("empty", base:loop())
+      assert.same({ "data", "eof" }, got)
+      assert.is_nil(base:num_objects().bufferevent)
+      -- Nothing is in the background: the loop goes on for what is enabled.
+      local bare = makers["bufferevent without callbacks"]()
+      base:timer(function()
+        base:loopbreak()
+      end):add(0.01)
+      assert.equal("break", base:loop())
+      bare:close()
+    end)
 
   it("may be set before the object is pending, and holds afterwards", function()
     local timer = base:timer(function(self)
