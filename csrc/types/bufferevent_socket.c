@@ -13,6 +13,7 @@
 #include "kernel/result.h"
 #include "types/bufferevent.h"
 #include "types/socket.h"
+#include "types/socket_option.h"
 
 /***
 Creates a bufferevent. It takes the socket over; without one it gets its
@@ -216,4 +217,41 @@ without a connection.
 */
 int l_bufferevent_getpeername(lua_State *L) {
   return pushname(L, true);
+}
+
+/***
+Sets an option of the socket.
+@function bufferevent:setsockopt
+@param name string As for @{socket:setsockopt}.
+@param value boolean|number|string
+@return boolean? ok
+@return string? message
+@return integer? code An errno value, `EBADF` without a socket.
+*/
+int l_bufferevent_setsockopt(lua_State *L) {
+  return lev_setsockopt(L, lev_bufferevent_self(L)->fd);
+}
+
+/***
+Returns an option of the socket.
+@function bufferevent:getsockopt
+@param name string As for @{socket:getsockopt}.
+@return boolean|number|string? value
+@return string? message
+@return integer? code An errno value, `EBADF` without a socket.
+*/
+int l_bufferevent_getsockopt(lua_State *L) {
+  return lev_getsockopt(L, lev_bufferevent_self(L)->fd);
+}
+
+/***
+Tells who is at the other side of a unix socket.
+@function bufferevent:peercred
+@return integer? pid 0 where the system does not tell.
+@return integer|string uid The message where the first is nil.
+@return integer gid Or an errno value, as for @{socket:peercred}; `EBADF`
+without a socket.
+*/
+int l_bufferevent_peercred(lua_State *L) {
+  return lev_pushpeercred(L, lev_bufferevent_self(L)->fd);
 }

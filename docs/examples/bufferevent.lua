@@ -161,6 +161,14 @@ do
   print(here:match "^(.*):", here ~= address) --> 127.0.0.1, true
 end
 
+--- bufferevent:getsockopt
+do
+  local listener <close> = assert(base:listener("127.0.0.1:0"))
+  local client <close> = base:bufferevent()
+  client:connect(listener:getsockname())
+  print(client:getsockopt "nodelay") --> true
+end
+
 --- bufferevent:getwatermark
 do
   local bev <close> = base:bufferevent()
@@ -240,6 +248,14 @@ do
   outside:close()
   print(inside:partner()) --> nil
   inside:close()
+end
+
+--- bufferevent:peercred
+do
+  local one <close>, other = connected()
+  local pid, uid = one:peercred()
+  assert(uid == libevent.posix.geteuid() and pid >= 0)
+  other:close "now"
 end
 
 --- bufferevent:priority
@@ -388,6 +404,15 @@ do
   bev:write "hello"
   base:dispatch()
   there:close()
+end
+
+--- bufferevent:setsockopt
+do
+  local listener <close> = assert(base:listener("127.0.0.1:0"))
+  local client <close> = base:bufferevent()
+  client:connect(listener:getsockname())
+  assert(client:setsockopt("keepalive", true)) -- asks a silent peer whether
+  assert(client:setsockopt("keepidle", 60))    -- it is there, after a minute
 end
 
 --- bufferevent:setwatermark

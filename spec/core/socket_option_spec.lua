@@ -4,7 +4,7 @@ local posix = require "spec.posix"
 
 local run, loop = helper.run, helper.loop
 
-local ENODEV, EINVAL, EOPNOTSUPP, EADDRNOTAVAIL = 19, 22, 95, 99
+local EBADF, ENODEV, EINVAL, EOPNOTSUPP, EADDRNOTAVAIL = 9, 19, 22, 95, 99
 
 --- A socket that is connected to a listener on 127.0.0.1, which accepts nobody.
 local function connected(base)
@@ -89,6 +89,36 @@ describe("an option of a socket", function()
       local failure = { nil, name .. ": Operation not supported", EOPNOTSUPP }
       assert.same(failure, { one:setsockopt(name, value) })
       assert.same(failure, { one:getsockopt(name) })
+    end
+  end))
+
+  it("is an option of a bufferevent, too", loop(function(base)
+    local bev <close> = base:bufferevent(connected(base))
+    assert.is_true(bev:setsockopt("nodelay", true))
+    assert.is_true(bev:getsockopt "nodelay")
+    assert.is_true(bev:setsockopt("linger", 1.5))
+    assert.equal(2, bev:getsockopt "linger")
+    helper.badargs(bev.setsockopt, bev, "option, boolean", { "cork" })
+    helper.badargs(bev.getsockopt, bev, "option")
+    bev:close()
+    assert.error_matches(function()
+      bev:getsockopt "nodelay"
+    end, "attempt to use a closed bufferevent")
+  end))
+
+  it("is none of a bufferevent without a socket", loop(function(base)
+    local one <close>, other = base:pair()
+    local empty <close> = base:bufferevent()
+    for _, bev in ipairs { one, other, empty } do
+      for name, value in pairs { nodelay = true, linger = 1, ttl = 1,
+        multicast_interface = "lo" } do
+        local failure = { nil, name .. ": Bad file descriptor", EBADF }
+        assert.same(failure, { bev:setsockopt(name, value) })
+        assert.same(failure, { bev:getsockopt(name) })
+      end
+      assert.same({ nil, "peercred: Bad file descriptor", EBADF },
+        { bev:peercred() })
+      helper.badargs(bev.setsockopt, bev, "option, boolean", { "cork" })
     end
   end))
 
