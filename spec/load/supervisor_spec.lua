@@ -117,8 +117,6 @@ describe("evrun serve #load", function()
     local service <close> = services.start(services.app, "--listen "
       .. services.range(3))
     service:ready()
-    service:ask "reload"
-    service:settle()
     local before = program.descriptors(service.pid)
     for i = 1, 10 do
       posix.kill(service:ask "status".workers[i % 3 + 1].pid, 9)
@@ -126,6 +124,11 @@ describe("evrun serve #load", function()
       service:ask "reload"
     end
     service:settle()
+    libevent.timeout(20, function() -- a worker that is gone is seen off then
+      while program.descriptors(service.pid) > before do
+        libevent.sleep(0.05)
+      end
+    end)
     assert.equal(before, program.descriptors(service.pid))
     service:stop()
   end))
