@@ -25,10 +25,10 @@ int lev_task_spawn(lua_State *L) {
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, -2, LEV_UV_SCOPE);
   if (home != NULL)
-    task->deadline = home->deadline;
+    lev_task_limit(task, home->deadline);
   if (running != NULL && running->head.base == base && running->deadline > 0 &&
       (task->deadline == 0 || running->deadline < task->deadline))
-    task->deadline = running->deadline;
+    lev_task_limit(task, running->deadline);
   lev_task_start(L, task, 3);
   lev_scope_enter(home, task);
   if (home != NULL && (home->closing || !home->head.open))

@@ -18,7 +18,7 @@ static int timeoutk(lua_State *L, int status, lua_KContext ctx) {
   lev_task *task = state->running;
   bool ours = !ok && lev_task_interruption(L, state, -1) == LEV_TIMEDOUT &&
               task->expired && task->deadline == lua_tonumber(L, LEV_OWN);
-  task->deadline = lua_tonumber(L, LEV_OUTER);
+  lev_task_limit(task, lua_tonumber(L, LEV_OUTER));
   task->unwinding = lua_toboolean(L, LEV_WAS);
   lev_task_calm(task);
   if (ok)
@@ -54,7 +54,7 @@ int l_timeout(lua_State *L) {
   lua_pushboolean(L, task->unwinding);
   lua_rotate(L, LEV_OUTER, 3);
   if (outer == 0 || own < outer)
-    task->deadline = own;
+    lev_task_limit(task, own);
   int status = lua_pcallk(L, lua_gettop(L) - LEV_WAS - 1, LUA_MULTRET,
                           LEV_HANDLER, 0, timeoutk);
   return timeoutk(L, status, 0);

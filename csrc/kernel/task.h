@@ -112,6 +112,9 @@ struct lev_task {
   uint8_t state, outcome;
   uint8_t ending : 2;
   bool raises : 1;     /* 'due' is not of the wait's own timeout */
+  bool limited : 1;    /* a wait has to look for what may end it; if not,
+                          'due', 'deadline' and 'doomed' are 0, 'raises' is
+                          false, and no deadline is set: see deadline.h */
   bool expired : 1;    /* the deadline was raised */
   bool parked : 1;     /* counted as such */
   bool canceled : 1;   /* by task:cancel */
@@ -176,11 +179,14 @@ void lev_task_schedule(lua_State *L, lev_task *task, const lev_waitkind *kind,
 
 static inline void lev_task_prepare(lua_State *L, lev_task *task,
                                     const lev_waitkind *kind, double timeout) {
-  task->due = 0;
-  task->raises = false;
-  if (timeout >= 0 || task->doomed > 0 || task->deadline > 0 ||
-      task->head.base->slots.cells[task->head.slot] != 0)
+  if (timeout >= 0 || task->limited)
     lev_task_schedule(L, task, kind, timeout);
+}
+
+/* Sets the deadline, or 0 for none. [-0, +0, -] */
+static inline void lev_task_limit(lev_task *task, double deadline) {
+  task->deadline = deadline;
+  task->limited = true;
 }
 
 /* Puts a task at the end of a list, or takes it out of the place where it

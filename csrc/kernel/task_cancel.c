@@ -4,6 +4,7 @@
 
 void lev_task_doom(lev_task *task) {
   task->doomed++;
+  task->limited = true;
   if (task->state != LEV_WAITING ||
       (task->unwinding && task->grace > 0 && !task->kind->shielded))
     return;

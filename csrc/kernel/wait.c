@@ -101,7 +101,9 @@ static void schedule(lua_State *L, lev_task *task, double due) {
 
 void lev_task_schedule(lua_State *L, lev_task *task, const lev_waitkind *kind,
                        double timeout) {
+  task->limited = true; /* if this raises, too */
   schedule(L, task, limit(L, task, kind->shielded, timeout));
+  task->limited = task->due > 0 || task->doomed > 0 || task->deadline > 0;
 }
 
 void lev_task_park(lev_task *task) {
