@@ -229,9 +229,10 @@ static inline int resume(lua_State *L, lev_task *task, int nargs) {
   return status;
 }
 
-/* Whether the task has simply begun to wait again, after lua_resume. */
-static inline bool waits(const lev_task *task, int status) {
-  return status == LUA_YIELD && task->state == LEV_WAITING && task->left == 0;
+/* Whether the task has simply begun to wait again, after lua_resume: nothing
+ * but lev_task_yield makes it wait, whose lua_yieldk comes straight here. */
+static inline bool waits(const lev_task *task) {
+  return task->state == LEV_WAITING;
 }
 
 /* The frame is that of a callback: what is pushed beyond its top goes again. */
@@ -243,7 +244,7 @@ static void run(const lev_frame *f, lev_task *task) {
     if (base->measuring)
       lev_measure_resume(f->L, task);
     int status = resume(f->L, task, nargs);
-    if (!waits(task, status))
+    if (!waits(task))
       returned(f, task, status);
     if (base->measuring)
       lev_measure_end(f->L, base);
@@ -302,7 +303,7 @@ void lev_task_resume(lev_task *task, lev_outcome outcome) {
   }
   base->depth++;
   int status = resume(base->state->main, task, 0);
-  if (!waits(task, status))
+  if (!waits(task))
     ended(task, status);
   lev_depart(base->state->main, base);
 }
