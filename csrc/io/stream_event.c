@@ -216,7 +216,7 @@ static void deliver(lev_stream *self) {
       callsoon(self);
     if (lev_task_waits(self->reader) &&
         lev_stream_judge(self, &self->request, &found) != LEV_UNDECIDED)
-      lev_task_resume(self->reader, LEV_HAPPENED);
+      lev_task_resume(self->reader);
   } else if (!lev_stream_callnext(self)) {
     lev_stream_refresh(self);
   }
@@ -242,7 +242,7 @@ static void sent(lev_stream *self) {
   if (empty && !self->broken)
     self->drained = self->written;
   if (self->writer != NULL && lev_stream_isroom(self->writer))
-    lev_task_resume(self->writer, LEV_HAPPENED);
+    lev_task_resume(self->writer);
   else if (!empty || !lev_stream_callnext(self))
     lev_stream_refresh(self);
 }

@@ -26,7 +26,7 @@ void lev_udp_on_read(evutil_socket_t fd, short what, void *arg) {
   lev_udp *self = arg;
   (void)fd, (void)what;
   if (self->reader != NULL && lev_task_waits(self->reader)) {
-    lev_task_resume(self->reader, LEV_HAPPENED);
+    lev_task_resume(self->reader);
   } else if (lev_udp_calls(self) && self->head.slot != 0) {
     lev_udp_callback(self);
   } else if (self->watched) {

@@ -16,7 +16,7 @@ void lev_udp_on_write(evutil_socket_t fd, short what, void *arg) {
   lev_udp *self = arg;
   (void)fd, (void)what;
   if (self->writer != NULL && lev_task_waits(self->writer))
-    lev_task_resume(self->writer, LEV_HAPPENED);
+    lev_task_resume(self->writer);
 }
 
 /* Whether that is the text at an index. Two short strings that are the same are

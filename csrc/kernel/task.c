@@ -288,16 +288,20 @@ static LEV_COLD void resumeany(lev_task *task) {
 }
 
 /* The way from a ready descriptor to a task that waits for it, as short as it
- * can be: what 'run' does for all tasks, for one that waits. */
-void lev_task_resume(lev_task *task, lev_outcome outcome) {
+ * can be: what lev_task_unwait and 'run' do for all tasks, for one that waits
+ * in a place of its own. */
+void lev_task_resume(lev_task *task) {
   lev_base *base = task->head.base;
   if (base->depth > 0 || base->frame == 0) { /* not straight from our loop */
-    lev_task_wake(task, outcome);
+    lev_task_wake(task, LEV_HAPPENED);
     return;
   }
-  lev_task_unwait(task);
-  task->outcome = (uint8_t)outcome;
-  if (base->measuring || !canrun(task)) {
+  *task->wait.at = NULL;
+  task->wait.at = NULL;
+  task->object = NULL;
+  task->state = LEV_READY;
+  task->outcome = LEV_HAPPENED;
+  if (base->measuring || lua_status(task->co) != LUA_YIELD) {
     resumeany(task);
     return;
   }

@@ -221,7 +221,6 @@ static inline int lev_task_yield(lua_State *L, lev_task *task,
   task->outcome = LEV_NOTHING;
   task->rethrown = false;
   task->state = LEV_WAITING;
-  memset(&task->wait, 0, sizeof task->wait);
   if (kind->listed) {
     lev_waiters_add((lev_waiters *)place, task);
   } else if (place != NULL) {
@@ -278,9 +277,10 @@ static inline lev_outcome lev_task_woken(lua_State *L, lev_base *base) {
   return lev_task_outcome(L, base);
 }
 
-/* From a C function that libevent has called: resumes a waiting task at once.
- * [-0, +0, -] */
-void lev_task_resume(lev_task *task, lev_outcome outcome);
+/* From a C function that libevent has called: what a task waits for, in a place
+ * of its own and not in a list, has happened. Resumes it at once. [-0, +0, -]
+ */
+void lev_task_resume(lev_task *task);
 
 /* Wakes all. [-0, +0, -] */
 void lev_task_wakeall(lev_waiters *list, lev_outcome outcome);

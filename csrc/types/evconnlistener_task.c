@@ -129,5 +129,5 @@ int l_evconnlistener_accept(lua_State *L) {
 
 void lev_accept_resume(lev_evconnlistener *self) {
   event_del(&self->event);
-  lev_task_resume(self->acceptor, LEV_HAPPENED);
+  lev_task_resume(self->acceptor);
 }

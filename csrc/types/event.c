@@ -37,7 +37,7 @@ static void on_event(evutil_socket_t fd, short what, void *arg) {
     lev_event_idle(self);
   self->happened = what;
   if (waiter != NULL) /* the object may be gone afterwards */
-    lev_task_resume(waiter, LEV_HAPPENED);
+    lev_task_resume(waiter);
 }
 
 /* libevent's tables grow with the number of a descriptor, and its debug mode
