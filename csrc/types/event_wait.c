@@ -82,6 +82,15 @@ static const lev_waitkind waiting = {
   .late = late,
 };
 
+/* Makes the event at 1 pending for who waits; false with errno. One that is
+ * pending already is pinned, too. */
+static bool lend(lua_State *L, lev_eventobject *self) {
+  lev_pin(L, &self->head, 1);
+  self->borrowed = true;
+  errno = 0;
+  return event_add(&self->event, NULL) == 0;
+}
+
 /***
 Waits until the event happens, which it is added for if it is not. Only a task
 can. While one waits the callback is not called.
@@ -99,13 +108,7 @@ int l_event_wait(lua_State *L) {
   if (self->waiter != NULL && lev_task_waits(self->waiter))
     return lev_task_busy(L, self->waiter, "event");
   lev_task_prepare(L, task, &waiting, timeout);
-  if (self->head.slot == 0)
-    lev_pin(L, &self->head, 1);
-  if (!lev_event_pending(&self->head)) {
-    self->borrowed = true;
-    errno = 0;
-    if (event_add(&self->event, NULL) != 0)
-      return lev_event_done(L, self, -1, "wait");
-  }
+  if (!lev_event_pending(&self->head) && !lend(L, self))
+    return lev_event_done(L, self, -1, "wait");
   return lev_task_yield(L, task, &waiting, &self->waiter, &self->head);
 }
