@@ -103,11 +103,11 @@ or the time is over.
 */
 int l_event_wait(lua_State *L) {
   lev_eventobject *self = lev_self(L, &lev_event);
-  double timeout = lua_gettop(L) > 1 ? lev_opttimeout(L, 2) : -1;
   lev_task *task = lev_task_checkat(L, self->head.base);
   if (self->waiter != NULL && lev_task_waits(self->waiter))
     return lev_task_busy(L, self->waiter, "event");
-  lev_task_prepare(L, task, &waiting, timeout);
+  if (lua_gettop(L) > 1 || task->limited) /* as lev_task_prepare does */
+    lev_task_schedule(L, task, &waiting, lev_opttimeout(L, 2));
   if (!lev_event_pending(&self->head) && !lend(L, self))
     return lev_event_done(L, self, -1, "wait");
   return lev_task_yield(L, task, &waiting, &self->waiter, &self->head);
