@@ -268,14 +268,22 @@ void lev_task_leave(lev_task *task);
  * [-0, +0, v] */
 lev_outcome lev_task_outcome(lua_State *L, lev_base *base);
 
-static inline lev_outcome lev_task_woken(lua_State *L, lev_base *base) {
+/* Whether it has happened. If not, the other functions tell. [-0, +0, -] */
+static inline bool lev_task_happened(lua_State *L, const lev_base *base) {
   lev_task *task = base->state->running;
-  if (task != NULL && task->co == L && task->outcome == LEV_HAPPENED) {
-    task->outcome = LEV_NOTHING;
-    return LEV_HAPPENED;
-  }
-  return lev_task_outcome(L, base);
+  if (task == NULL || task->co != L || task->outcome != LEV_HAPPENED)
+    return false;
+  task->outcome = LEV_NOTHING;
+  return true;
 }
+
+static inline lev_outcome lev_task_woken(lua_State *L, lev_base *base) {
+  return lev_task_happened(L, base) ? LEV_HAPPENED : lev_task_outcome(L, base);
+}
+
+/* Pushes why it has not: the time is over, or the object was closed. Returns 3.
+ * [-0, +3, v] */
+int lev_task_unhappened(lua_State *L, lev_base *base);
 
 /* From a C function that libevent has called: what a task waits for, in a place
  * of its own and not in a list, has happened. Resumes it at once. [-0, +0, -]

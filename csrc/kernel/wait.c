@@ -1,6 +1,7 @@
 /* Waiting: into a wait and out of it, in the coroutine of a task. */
 
 #include "kernel/pin.h"
+#include "kernel/result.h"
 #include "kernel/task.h"
 
 static const double grace = 1.0; /* seconds for <close> handlers to wait */
@@ -164,4 +165,9 @@ lev_outcome lev_task_outcome(lua_State *L, lev_base *base) {
   if (outcome == LEV_CANCELED || (outcome == LEV_TIMEDOUT && task->raises))
     interrupt(L, task, lev_now());
   return outcome;
+}
+
+int lev_task_unhappened(lua_State *L, lev_base *base) {
+  return lev_task_outcome(L, base) == LEV_TIMEDOUT ? lev_timedout(L)
+                                                   : lev_closed(L);
 }

@@ -19,11 +19,8 @@ void lev_event_idle(lev_eventobject *self) {
 static int waitk(lua_State *L, int status, lua_KContext ctx) {
   const lev_eventobject *self = (const lev_eventobject *)ctx;
   (void)status;
-  lev_outcome outcome = lev_task_woken(L, self->head.base);
-  if (outcome == LEV_TIMEDOUT)
-    return lev_timedout(L);
-  if (outcome == LEV_CLOSED)
-    return lev_closed(L);
+  if (!lev_task_happened(L, self->head.base))
+    return lev_task_unhappened(L, self->head.base);
   lua_pushvalue(L, lua_upvalueindex(2 + lev_whatset(self->happened)));
   return 1;
 }
