@@ -252,7 +252,7 @@ static int l_wait(lua_State *L) {
   double timeout = lev_opttimeout(L, 2);
   if (!self->running)
     return pushstatus(L, self->status);
-  lev_task *task = lev_task_checkat(L, self->head.base);
+  lev_task *task = lev_task_checkat(L, &self->head);
   lua_settop(L, 1);
   return lev_task_wait(L, task, &waiting, &self->waiters.first, &self->head,
                        timeout);

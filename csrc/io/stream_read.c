@@ -41,7 +41,7 @@ static int nothing(lua_State *L, lev_stream *self, int code) {
 /* The stream is at 1; for LEV_UNTIL the delimiter is at 2. */
 static int await(lua_State *L, lev_stream *self, const lev_request *request,
                  double timeout) {
-  lev_task *task = lev_task_checkat(L, self->head.base);
+  lev_task *task = lev_task_checkat(L, &self->head);
   if (self->called || self->sink != NULL)
     return luaL_error(L, "the stream %s",
                       self->called ? "has a read callback" : "is relayed");

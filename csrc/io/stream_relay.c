@@ -165,7 +165,7 @@ int l_stream_relay(lua_State *L) {
   double timeout = lev_opttimeout(L, 3);
   lua_settop(L, 2);
   bool istask = lev_istask(L, source->head.base->state);
-  lev_task *task = istask ? lev_task_checkat(L, source->head.base) : NULL;
+  lev_task *task = istask ? lev_task_checkat(L, &source->head) : NULL;
   luaL_argcheck(L, istask || timeout < 0, 3, "only a task can wait");
   if (istask)
     lev_task_prepare(L, task, &relaying, timeout);

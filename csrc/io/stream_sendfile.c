@@ -294,7 +294,7 @@ int l_stream_sendfile(lua_State *L) {
   lev_sendfile_checksource(L);
   lua_Integer offset = optbytes(L, 3, -1), length = optbytes(L, 4, -1);
   double timeout = lev_opttimeout(L, 5);
-  lev_task *task = lev_task_checkat(L, self->head.base);
+  lev_task *task = lev_task_checkat(L, &self->head);
   if (self->writer != NULL && lev_task_waits(self->writer))
     return lev_task_busy(L, self->writer, "output");
   if (timeout < 0 && self->timeout[1] > 0)

@@ -205,7 +205,7 @@ static int writek(lua_State *L, int status, lua_KContext ctx) {
 
 static int await(lua_State *L, lev_stream *self, const lev_waitkind *kind,
                  double timeout) {
-  lev_task *task = lev_task_checkat(L, self->head.base);
+  lev_task *task = lev_task_checkat(L, &self->head);
   if (timeout < 0 && self->timeout[1] > 0)
     timeout = (double)self->timeout[1];
   lua_settop(L, 1);

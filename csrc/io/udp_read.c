@@ -185,7 +185,7 @@ static const lev_waitkind passing[] = {
 static const char *const names[] = { "recvfrom", "recvbatch" };
 
 static int await(lua_State *L, lev_udp *self, bool list, double timeout) {
-  lev_task *task = lev_task_checkat(L, self->head.base);
+  lev_task *task = lev_task_checkat(L, &self->head);
   if (lev_udp_calls(self))
     return luaL_error(L, "the socket has a read callback");
   if (self->reader != NULL && lev_task_waits(self->reader))

@@ -83,7 +83,7 @@ static bool istask(lua_State *L, const lev_udp *self) {
 static int await(lua_State *L, lev_udp *self, form f, double timeout) {
   if (!istask(L, self) || !lua_isyieldable(L))
     return lev_failure(L, names[f], EAGAIN);
-  lev_task *task = lev_task_checkat(L, self->head.base);
+  lev_task *task = lev_task_checkat(L, &self->head);
   if (self->writer != NULL && lev_task_waits(self->writer))
     return lev_task_busy(L, self->writer, "output");
   lev_task_prepare(L, task, &sending[f], timeout);

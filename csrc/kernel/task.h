@@ -147,6 +147,7 @@ static inline bool lev_istask(lua_State *L, const lev_state *state) {
 /* Returns the running task; raises unless L is its coroutine and can wait.
  * [-0, +0, v] */
 lev_task *lev_task_refuse(lua_State *L, const lev_state *state);
+lev_task *lev_task_refuseat(lua_State *L, const lev_object *object);
 
 static inline lev_task *lev_task_check(lua_State *L, const lev_state *state) {
   lev_task *task = state->running;
@@ -157,11 +158,13 @@ static inline lev_task *lev_task_check(lua_State *L, const lev_state *state) {
 
 /* The same for a wait at an object that events of its base wake: those resume
  * the task at once, so its own base must be the same. [-0, +0, v] */
-static inline lev_task *lev_task_checkat(lua_State *L, const lev_base *base) {
-  lev_task *task = lev_task_check(L, base->state);
-  if (task->head.base != base)
-    luaL_error(L, "a task waits only for objects of its own event_base");
-  return task;
+static inline lev_task *lev_task_checkat(lua_State *L,
+                                         const lev_object *object) {
+  lev_task *task = object->base->state->running;
+  return task != NULL && task->co == L && task->head.base == object->base &&
+                 task->head.open && lua_isyieldable(L)
+             ? task
+             : lev_task_refuseat(L, object);
 }
 
 /* Whether a task that waits still does: its coroutine may have been closed, and

@@ -43,6 +43,13 @@ lev_task *lev_task_refuse(lua_State *L, const lev_state *state) {
   return task;
 }
 
+lev_task *lev_task_refuseat(lua_State *L, const lev_object *object) {
+  lev_task *task = lev_task_refuse(L, object->base->state);
+  if (task->head.base != object->base)
+    luaL_error(L, "a task waits only for objects of its own event_base");
+  return task;
+}
+
 bool lev_task_waits(lev_task *task) {
   if (lua_status(task->co) == LUA_YIELD)
     return true;

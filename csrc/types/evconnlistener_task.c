@@ -41,7 +41,7 @@ static int await(lua_State *L, lev_evconnlistener *self, bool pause) {
   double until = lua_tonumber(L, LEV_UNTIL), now = until < 0 ? 0 : lev_now();
   double timeout = until < 0 ? -1 : until > now ? until - now : 0;
   const lev_waitkind *kind = pause ? &pausing : &accepting;
-  lev_task *task = lev_task_checkat(L, self->head.base);
+  lev_task *task = lev_task_checkat(L, &self->head);
   if (pause && (timeout < 0 || timeout > lev_accept_retry))
     timeout = lev_accept_retry;
   lev_task_prepare(L, task, kind, timeout);
@@ -116,7 +116,7 @@ nil: `"closed"`, `"timed out"` or why.
 int l_evconnlistener_accept(lua_State *L) {
   lev_evconnlistener *self = lev_self(L, &lev_evconnlistener_type);
   double timeout = lev_opttimeout(L, 2);
-  lev_task_checkat(L, self->head.base);
+  lev_task_checkat(L, &self->head);
   if (self->enabled)
     return luaL_error(L, "the callback of this listener accepts");
   if (self->acceptor != NULL && lev_task_waits(self->acceptor))

@@ -100,7 +100,7 @@ or the time is over.
 */
 int l_event_wait(lua_State *L) {
   lev_eventobject *self = lev_self(L, &lev_event);
-  lev_task *task = lev_task_checkat(L, self->head.base);
+  lev_task *task = lev_task_checkat(L, &self->head);
   if (self->waiter != NULL && lev_task_waits(self->waiter))
     return lev_task_busy(L, self->waiter, "event");
   if (lua_gettop(L) > 1 || task->limited) /* as lev_task_prepare does */
