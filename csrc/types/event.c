@@ -23,21 +23,28 @@ enum {
   LEV_IO = EV_READ | EV_WRITE | EV_CLOSED
 };
 
+/* No task waits. */
+static void unawaited(lev_eventobject *self, short what) {
+  if (self->calls && !self->borrowed)
+    lev_callwhat(&self->head, LEV_UV_CALLBACK, what);
+  else
+    lev_event_idle(self);
+}
+
 /* Resumes the task that waits, or calls back. One that persists stays pending
  * after a wait: a task that waits again finds it there. */
 static void on_event(evutil_socket_t fd, short what, void *arg) {
   lev_eventobject *self = arg;
+  lev_task *waiter = self->waiter;
   (void)fd;
-  if (self->waiter == NULL && self->calls && !self->borrowed) {
-    lev_callwhat(&self->head, LEV_UV_CALLBACK, what);
+  if (waiter == NULL) {
+    unawaited(self, what);
     return;
   }
-  lev_task *waiter = self->waiter;
-  if (waiter == NULL || !lev_event_pending(&self->head))
-    lev_event_idle(self);
   self->happened = what;
-  if (waiter != NULL) /* the object may be gone afterwards */
-    lev_task_resume(waiter);
+  if (!lev_event_pending(&self->head))
+    lev_event_idle(self);
+  lev_task_resume(waiter); /* the object may be gone afterwards */
 }
 
 /* libevent's tables grow with the number of a descriptor, and its debug mode
