@@ -104,7 +104,7 @@ void lev_base_takeback(lua_State *L, struct event_base *ptr);
 struct event_base *lev_base_ptr(lua_State *L, int index);
 
 /* Grows by one in every forked child: see process.c. */
-extern atomic_uint lev_forks;
+LEV_HIDDEN extern atomic_uint lev_forks;
 
 static inline uint32_t lev_generation(void) {
   return atomic_load_explicit(&lev_forks, memory_order_relaxed);

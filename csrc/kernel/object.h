@@ -28,6 +28,10 @@
 /* Marks what hardly ever runs, and is to stand beside what does. */
 #define LEV_COLD __attribute__((cold, noinline))
 
+/* Marks a variable of another file: it is read at once, since no other module
+ * can take its place. */
+#define LEV_HIDDEN __attribute__((visibility("hidden")))
+
 typedef struct lev_base lev_base;
 typedef struct lev_frame lev_frame;
 typedef struct lev_object lev_object;

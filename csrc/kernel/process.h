@@ -55,7 +55,7 @@ void lev_log_take(lev_state *state, bool take);
 void lev_log_put(int severity, const char *message);
 
 /* How many lines wait, for whichever state. */
-extern atomic_uint lev_log_lines;
+LEV_HIDDEN extern atomic_uint lev_log_lines;
 
 /* Whether lines wait for this state. */
 bool lev_log_waiting(const lev_state *state);

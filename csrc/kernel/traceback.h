@@ -20,6 +20,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "kernel/object.h"
 #include "kernel/state.h"
 
 /* Lets a signal tell of a Lua state; its name is for the text. Replaces the one
@@ -37,7 +38,7 @@ void lev_traceback_forget(void);
 bool lev_traceback_has(int number);
 
 /* Whether a signal has come, and nothing was told yet. */
-extern atomic_bool lev_traceback_due;
+LEV_HIDDEN extern atomic_bool lev_traceback_due;
 
 /* Lets a thread tell. [-0, +0, -] */
 void lev_traceback_hook(const lev_state *state, lua_State *L);
