@@ -131,7 +131,7 @@ static inline void *lev_totype(lua_State *L, int index, const lev_type *type) {
 }
 
 /* Returns argument 1 of a method, an open object of that type. [-0, +0, v] */
-void *lev_selfcheck(lua_State *L, const lev_type *type);
+LEV_COLD void *lev_selfcheck(lua_State *L, const lev_type *type);
 
 static inline void *lev_self(lua_State *L, const lev_type *type) {
   lev_object *self = lev_totype(L, 1, type);

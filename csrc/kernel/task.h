@@ -146,8 +146,8 @@ static inline bool lev_istask(lua_State *L, const lev_state *state) {
 
 /* Returns the running task; raises unless L is its coroutine and can wait.
  * [-0, +0, v] */
-lev_task *lev_task_refuse(lua_State *L, const lev_state *state);
-lev_task *lev_task_refuseat(lua_State *L, const lev_object *object);
+LEV_COLD lev_task *lev_task_refuse(lua_State *L, const lev_state *state);
+LEV_COLD lev_task *lev_task_refuseat(lua_State *L, const lev_object *object);
 
 static inline lev_task *lev_task_check(lua_State *L, const lev_state *state) {
   lev_task *task = state->running;
