@@ -231,7 +231,7 @@ static inline void leavetop(const lev_frame *f, lev_object *self, int n) {
     lev_unpinat(f->L, self, f->handler + 1);
   if (self->base->measuring)
     lev_measure_end(f->L, self->base);
-  lev_depart(f->L, self->base);
+  lev_depart(self->base);
   lua_settop(f->L, f->top);
 }
 
@@ -267,6 +267,6 @@ void lev_callfor(lua_State *L, lev_base *base) {
     lev_report(L, base, 0, status);
   if (base->measuring)
     lev_measure_end(L, base);
-  lev_depart(L, base);
+  lev_depart(base);
   lua_settop(L, top);
 }

@@ -73,10 +73,10 @@ void lev_leavetop(const lev_frame *f, lev_object *self, int n);
 
 /* Counts a callback, or the resumption of a task, as over: settles what waited
  * for the outermost one. [-0, +0, -] */
-static inline void lev_depart(lua_State *L, lev_base *base) {
+static inline void lev_depart(lev_base *base) {
   if (--base->depth == 0 &&
       (base->unsettled || lev_log_lines > 0 || lev_isforeign(base)))
-    lev_settle(L, base);
+    lev_settle(base->state->main, base);
 }
 
 /* Tells whether the Lua stack has room for a callback; if not, breaks the loop

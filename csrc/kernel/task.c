@@ -216,15 +216,14 @@ static bool canrun(const lev_task *task) {
 
 /* Resumes a coroutine that can run. A task that is closed while it runs stays
  * alive: see lev_task_free. */
-static inline int resume(lua_State *L, lev_task *task, int nargs) {
-  lev_base *base = task->head.base;
+static inline int resume(lev_base *base, lev_task *task, int nargs) {
   lev_state *state = base->state;
   lev_task *outer = state->running;
   base->counts.callbacks++;
   task->state = LEV_RUNNING;
   state->running = task;
   lev_traceback_resume(state, task->co);
-  int status = lua_resume(task->co, L, nargs, &task->left);
+  int status = lua_resume(task->co, state->main, nargs, &task->left);
   state->running = outer;
   return status;
 }
@@ -243,7 +242,7 @@ static void run(const lev_frame *f, lev_task *task) {
     int nargs = task->state == LEV_NEW ? lua_gettop(task->co) - 1 : 0;
     if (base->measuring)
       lev_measure_resume(f->L, task);
-    int status = resume(f->L, task, nargs);
+    int status = resume(base, task, nargs);
     if (!waits(task))
       returned(f, task, status);
     if (base->measuring)
@@ -251,7 +250,7 @@ static void run(const lev_frame *f, lev_task *task) {
   } else {
     giveup(f, task);
   }
-  lev_depart(f->L, base);
+  lev_depart(base);
 }
 
 /* Resuming. */
@@ -306,10 +305,10 @@ void lev_task_resume(lev_task *task) {
     return;
   }
   base->depth++;
-  int status = resume(base->state->main, task, 0);
+  int status = resume(base, task, 0);
   if (!waits(task))
     ended(task, status);
-  lev_depart(base->state->main, base);
+  lev_depart(base);
 }
 
 /* Tells on_error of a task that failed, if nobody has waited for it. */
@@ -329,7 +328,7 @@ static void report(const lev_frame *f, lev_task *task) {
   }
   if (task->head.slot != 0)
     release(f, task);
-  lev_depart(L, base);
+  lev_depart(base);
 }
 
 void lev_task_soon(lev_object *self) {
