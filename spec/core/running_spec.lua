@@ -89,6 +89,22 @@ describe("timeout", function()
     task:wait()
   end))
 
+  it("ends a wait that has no time of its own", run(function()
+    local condition, task = libevent.condition(), nil
+    assert.same(timed_out, pack(libevent.timeout(0.002, function()
+      task = spawn(condition.wait, condition)
+      sleep(0)
+      condition:wait()
+    end)))
+    assert.same(timed_out, pack(task:wait()))
+    assert.same(timed_out, pack(condition:wait(0.001)))
+    spawn(function()
+      sleep(0.002)
+      condition:signal()
+    end)
+    assert.is_true(condition:wait())
+  end))
+
   it("passes errors on, with their traceback", run(function()
     local value = {}
     local task = spawn(function()
