@@ -42,7 +42,7 @@ it keeps its rate.
 @return boolean ok
 */
 static int l_timer_add(lua_State *L) {
-  lev_object *self = lev_self(L, &lev_timer);
+  lev_object *self = lev_selfwithin(L, &lev_timer);
   lev_deadline_add(L, self, 1, lev_checkseconds(L, 2));
   lua_pushboolean(L, 1);
   return 1;
@@ -54,7 +54,7 @@ Stops the timer; no effect if it is not pending.
 @return boolean ok
 */
 static int l_timer_del(lua_State *L) {
-  lev_object *self = lev_self(L, &lev_timer);
+  lev_object *self = lev_selfwithin(L, &lev_timer);
   lev_deadline_del(self);
   lev_unpin(L, self);
   lua_pushboolean(L, 1);
@@ -69,7 +69,7 @@ Tells whether the timer is going to call back.
 */
 static int l_timer_pending(lua_State *L) {
   double left;
-  lev_object *self = lev_self(L, &lev_timer);
+  lev_object *self = lev_selfwithin(L, &lev_timer);
   if (!lev_deadline_pending(self, &left)) {
     lua_pushnil(L);
     return 1;
@@ -85,7 +85,7 @@ Replaces the callback.
 @param callback fun(timer: libevent.timer)
 */
 static int l_timer_setcb(lua_State *L) {
-  lev_self(L, &lev_timer);
+  lev_selfwithin(L, &lev_timer);
   lev_setcallback(L, 1, LEV_UV_CALLBACK, 2);
   return 0;
 }
