@@ -219,19 +219,16 @@ bool lev_entercall(lev_frame *f, lev_object *self, int uservalue,
   return true;
 }
 
-static inline void pushwhat(const lev_frame *f, int what) {
-  lua_rawgeti(f->L, f->handler + 1, LEV_SLOT_WHAT + lev_whatset(what));
-}
-
 static inline void leavetop(const lev_frame *f, lev_object *self, int n) {
+  lev_base *base = self->base;
   int status = lua_pcall(f->L, n + 1, 0, f->handler);
   if (status != LUA_OK)
-    lev_report(f->L, self->base, f->top + 1, status);
+    lev_report(f->L, base, f->top + 1, status);
   if (self->slot != 0 && !self->type->pending(self))
     lev_unpinat(f->L, self, f->handler + 1);
-  if (self->base->measuring)
-    lev_measure_end(f->L, self->base);
-  lev_depart(self->base);
+  if (base->measuring)
+    lev_measure_end(f->L, base);
+  lev_depart(base);
   lua_settop(f->L, f->top);
 }
 
@@ -244,13 +241,30 @@ void lev_leave(const lev_frame *f, lev_object *self, int n) {
   lev_frame_close(f);
 }
 
-void lev_callwhat(lev_object *self, int uservalue, int what) {
+static inline void callwhat(const lev_frame *f, lev_object *self, int uservalue,
+                            int what) {
+  lua_rawgeti(f->L, f->handler + 1, self->slot);
+  if (entertop(f, self, uservalue)) {
+    lua_rawgeti(f->L, f->handler + 1, LEV_SLOT_WHAT + lev_whatset(what));
+    leavetop(f, self, 1);
+  }
+}
+
+static LEV_COLD void callnested(lev_object *self, int uservalue, int what) {
   lev_frame f;
-  if (enter(&f, self, uservalue)) {
-    pushwhat(&f, what);
-    leavetop(&f, self, 1);
+  if (lev_frame_push(&f, self->base)) {
+    callwhat(&f, self, uservalue, what);
     lev_frame_close(&f);
   }
+}
+
+/* The way from libevent to a callback, as short as it can be. */
+void lev_callwhat(lev_object *self, int uservalue, int what) {
+  lev_frame f = lev_frame_straight(self->base);
+  if (lev_isstraight(self->base))
+    callwhat(&f, self, uservalue, what);
+  else
+    callnested(self, uservalue, what);
 }
 
 void lev_callfor(lua_State *L, lev_base *base) {

@@ -110,10 +110,19 @@ void lev_pushbase(lua_State *L, const lev_base *base);
 /* lev_frame_open where the frame of the loop is out of reach. */
 bool lev_frame_push(lev_frame *f, lev_base *base);
 
+/* Whether a callback comes straight from our loop, and its frame then. */
+static inline bool lev_isstraight(const lev_base *base) {
+  return base->depth == 0 && base->frame != 0;
+}
+
+static inline lev_frame lev_frame_straight(const lev_base *base) {
+  return (lev_frame){ base->state->main, base->frame, base->frame + 1, false };
+}
+
 static inline bool lev_frame_open(lev_frame *f, lev_base *base) {
-  if (base->depth > 0 || base->frame == 0)
+  if (!lev_isstraight(base))
     return lev_frame_push(f, base);
-  *f = (lev_frame){ base->state->main, base->frame, base->frame + 1, false };
+  *f = lev_frame_straight(base);
   return true;
 }
 

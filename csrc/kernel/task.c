@@ -268,20 +268,15 @@ void lev_task_wakeall(lev_waiters *list, lev_outcome outcome) {
     lev_task_wake(list->first, outcome);
 }
 
-/* The frame of a callback that comes straight from our loop. */
-static lev_frame straight(const lev_base *base) {
-  return (lev_frame){ base->state->main, base->frame, base->frame + 1, false };
-}
-
 /* The task has not simply begun to wait again. */
 static LEV_COLD void ended(lev_task *task, int status) {
-  lev_frame f = straight(task->head.base);
+  lev_frame f = lev_frame_straight(task->head.base);
   returned(&f, task, status);
   lua_settop(f.L, f.top);
 }
 
 static LEV_COLD void resumeany(lev_task *task) {
-  lev_frame f = straight(task->head.base);
+  lev_frame f = lev_frame_straight(task->head.base);
   run(&f, task);
   lua_settop(f.L, f.top);
 }
@@ -291,7 +286,7 @@ static LEV_COLD void resumeany(lev_task *task) {
  * in a place of its own. */
 void lev_task_resume(lev_task *task) {
   lev_base *base = task->head.base;
-  if (base->depth > 0 || base->frame == 0) { /* not straight from our loop */
+  if (!lev_isstraight(base)) {
     lev_task_wake(task, LEV_HAPPENED);
     return;
   }
