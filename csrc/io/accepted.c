@@ -81,7 +81,7 @@ how many there are in all, with those that a task works on, and those that are
 closed but whose peers do not have all of it yet.
 */
 int l_accepted(lua_State *L) {
-  lev_self(L, &lev_event_base);
+  lev_selfcheck(L, &lev_event_base);
   lua_settop(L, 1);
   return lev_uncollected(L, list);
 }
@@ -114,7 +114,7 @@ they have not handed over. Those of listeners in the background stay.
 @return integer n How many there were.
 */
 int l_close_accepted(lua_State *L) {
-  lev_self(L, &lev_event_base);
+  lev_selfcheck(L, &lev_event_base);
   lua_settop(L, 1);
   return lev_uncollected(L, closeall);
 }

@@ -136,7 +136,7 @@ its arguments.
 static int l_process_new(lua_State *L) {
   lev_spawn how;
   const char *what = "";
-  lev_base *base = lev_self(L, &lev_event_base);
+  lev_base *base = lev_selfcheck(L, &lev_event_base);
   lua_settop(L, 3);
   lev_spawn_read(L, &how);
   lev_process *self = lev_new(L, 1, &lev_process_type);
@@ -164,7 +164,7 @@ Returns the number of the process.
 @return integer pid
 */
 static int l_pid(lua_State *L) {
-  const lev_process *self = lev_self(L, &lev_process_type);
+  const lev_process *self = lev_selfcheck(L, &lev_process_type);
   lua_pushinteger(L, self->pid);
   return 1;
 }
@@ -178,7 +178,7 @@ Sends a signal.
 @return integer? code An errno value, `ESRCH` if it has ended.
 */
 static int l_kill(lua_State *L) {
-  lev_process *self = lev_self(L, &lev_process_type);
+  lev_process *self = lev_selfcheck(L, &lev_process_type);
   int number = lua_isnoneornil(L, 2) ? SIGTERM : lev_signal_check(L, 2);
   if (self->running && reap(self)) { /* no event tells of its end any more */
     lev_deadline_del(&self->head);
@@ -212,7 +212,7 @@ Tells how the process has ended.
 @return boolean? core Whether a signal made it leave a core file.
 */
 static int l_status(lua_State *L) {
-  const lev_process *self = lev_self(L, &lev_process_type);
+  const lev_process *self = lev_selfcheck(L, &lev_process_type);
   if (!self->running)
     return pushstatus(L, self->status);
   lua_pushnil(L);
@@ -248,7 +248,7 @@ closed.
 @return boolean|integer|nil core
 */
 static int l_wait(lua_State *L) {
-  lev_process *self = lev_self(L, &lev_process_type);
+  lev_process *self = lev_selfcheck(L, &lev_process_type);
   double timeout = lev_opttimeout(L, 2);
   if (!self->running)
     return pushstatus(L, self->status);

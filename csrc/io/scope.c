@@ -146,7 +146,7 @@ Starts a task in the scope.
 @return libevent.task task
 */
 static int l_scope_spawn(lua_State *L) {
-  lev_selfwithin(L, &lev_scope_type);
+  lev_selfcheck(L, &lev_scope_type);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_getiuservalue(L, 1, LEV_UV_BASE);
   lua_insert(L, 1);
@@ -158,7 +158,7 @@ Cancels the tasks of the scope, and what its function waits in.
 @function scope:cancel
 */
 static int l_scope_cancel(lua_State *L) {
-  lev_scope_cancel(lev_selfwithin(L, &lev_scope_type));
+  lev_scope_cancel(lev_selfcheck(L, &lev_scope_type));
   return 0;
 }
 

@@ -22,6 +22,10 @@ hands that over. What a peer sends is read even when nobody asks for it, up to
 #include "types/socket.h"
 #include "types/socket_option.h"
 
+lev_stream *lev_stream_self(lua_State *L) {
+  return lev_self(L, &lev_stream_type);
+}
+
 /* Makes the area that the streams of a base read into. */
 static void openarea(lua_State *L, lev_base *base) {
   if (base->area.bytes == NULL)

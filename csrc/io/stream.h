@@ -141,9 +141,7 @@ struct lev_stream {
 extern const lev_type lev_stream_type;
 
 /* Argument 1 of a method. [-0, +0, v] */
-static inline lev_stream *lev_stream_self(lua_State *L) {
-  return lev_self(L, &lev_stream_type);
-}
+lev_stream *lev_stream_self(lua_State *L);
 
 /* How many bytes were read and not taken; were written and not sent.
  * [-0, +0, -] */

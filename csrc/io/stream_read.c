@@ -104,7 +104,7 @@ static double opttimeout(lua_State *L, int arg, const lev_stream *self) {
 
 /* Argument 1, of which nobody reads. */
 static lev_stream *checkfree(lua_State *L) {
-  lev_stream *self = lev_stream_self(L);
+  lev_stream *self = lev_self(L, &lev_stream_type);
   if (self->reader != NULL && lev_task_waits(self->reader))
     lev_task_busy(L, self->reader, "input");
   return self;

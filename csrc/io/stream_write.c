@@ -243,7 +243,7 @@ buffers, which are emptied.
 `EPIPE` after @{stream:shutdown}.
 */
 int l_stream_write(lua_State *L) {
-  lev_stream *self = lev_stream_self(L);
+  lev_stream *self = lev_self(L, &lev_stream_type);
   bool one = lua_gettop(L) == 2 && lua_type(L, 2) == LUA_TSTRING;
   bool strings = one || checkstrings(L, self);
   lev_stillopen(L, &self->head); /* a metamethod may have closed it */

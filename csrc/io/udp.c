@@ -18,6 +18,10 @@ not at all, and nothing tells of one that is lost on its way.
 #include "types/socket.h"
 #include "types/socket_option.h"
 
+lev_udp *lev_udp_self(lua_State *L) {
+  return lev_self(L, &lev_udp_type);
+}
+
 /* Options of the constructor: those of sockets come first. */
 enum { LEV_OPTIONS = 10 };
 

@@ -51,9 +51,7 @@ typedef struct lev_udp {
 extern const lev_type lev_udp_type;
 
 /* Argument 1 of a method. [-0, +0, v] */
-static inline lev_udp *lev_udp_self(lua_State *L) {
-  return lev_self(L, &lev_udp_type);
-}
+lev_udp *lev_udp_self(lua_State *L);
 
 /* Whether the read callback may come. [-0, +0, -] */
 static inline bool lev_udp_calls(const lev_udp *self) {

@@ -137,10 +137,10 @@ static inline void *lev_totype(lua_State *L, int index, const lev_type *type) {
 }
 
 /* Returns argument 1 of a method, an open object of that type. [-0, +0, v] */
-LEV_COLD void *lev_selfcheck(lua_State *L, const lev_type *type);
+void *lev_selfcheck(lua_State *L, const lev_type *type);
 
-/* The same, as fast as it can be for a type that lives apart; the second one is
- * for the others. [-0, +0, v] */
+/* The same where it is asked often, for a type that lives apart; the second one
+ * is for the others. [-0, +0, v] */
 static inline void *lev_self(lua_State *L, const lev_type *type) {
   const lev_box *box = lua_touserdata(L, 1);
   bool good = box != NULL && lua_rawlen(L, 1) == sizeof *box &&

@@ -27,7 +27,7 @@ work of `bufferevent_pair_new`.
 @return libevent.bufferevent other
 */
 int l_bufferevent_pair_new(lua_State *L) {
-  lev_base *base = lev_self(L, &lev_event_base);
+  lev_base *base = lev_selfcheck(L, &lev_event_base);
   lua_settop(L, 1);
   lev_bufferevent *one = lev_new(L, 1, &lev_bufferevent_type);
   lev_bufferevent *other = lev_new(L, 1, &lev_bufferevent_type);

@@ -30,7 +30,7 @@ descriptor of that number.
 */
 int l_bufferevent_socket_new(lua_State *L) {
   static const char *const names[] = { "linger", NULL };
-  lev_base *base = lev_self(L, &lev_event_base);
+  lev_base *base = lev_selfcheck(L, &lev_event_base);
   lev_socket *socket =
       lua_isnoneornil(L, 2) ? NULL : lev_check(L, 2, &lev_socket_type);
   lev_checkoptions(L, 3, names);

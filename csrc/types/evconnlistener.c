@@ -105,7 +105,7 @@ socket is closed. Without one, tasks call @{evconnlistener:accept}.
 static int l_evconnlistener_new(lua_State *L) {
   lev_address a;
   lev_listening how;
-  lev_base *base = lev_self(L, &lev_event_base);
+  lev_base *base = lev_selfcheck(L, &lev_event_base);
   lev_socket *socket = lev_test(L, 2, &lev_socket_type);
   if (socket != NULL)
     lev_check(L, 2, &lev_socket_type);
@@ -149,7 +149,7 @@ Does the work of `evconnlistener_enable`.
 @return integer? code An errno value.
 */
 static int l_evconnlistener_enable(lua_State *L) {
-  lev_evconnlistener *self = lev_self(L, &lev_evconnlistener_type);
+  lev_evconnlistener *self = lev_selfcheck(L, &lev_evconnlistener_type);
   if (lua_getiuservalue(L, 1, LEV_UV_CALLBACK) != LUA_TFUNCTION)
     return luaL_error(L, "this listener has no callback");
   if (self->acceptor != NULL && lev_task_waits(self->acceptor))
@@ -176,7 +176,7 @@ Accepts no connections: they wait in the system. Does the work of
 @return boolean ok
 */
 static int l_evconnlistener_disable(lua_State *L) {
-  lev_evconnlistener *self = lev_self(L, &lev_evconnlistener_type);
+  lev_evconnlistener *self = lev_selfcheck(L, &lev_evconnlistener_type);
   stop(self);
   lev_unpinidle(L, &self->head);
   return lev_result(L, 1, "disable");
@@ -189,7 +189,7 @@ Replaces the callback. Does the work of `evconnlistener_set_cb`.
 As for @{event_base:listener}.
 */
 static int l_evconnlistener_set_cb(lua_State *L) {
-  lev_self(L, &lev_evconnlistener_type);
+  lev_selfcheck(L, &lev_evconnlistener_type);
   lev_setcallback(L, 1, LEV_UV_CALLBACK, 2);
   return 0;
 }
@@ -202,7 +202,7 @@ descriptors: once a second at most. Without it a line goes to the function of
 @param callback? fun(listener: libevent.evconnlistener, message: string, code: integer)
 */
 static int l_evconnlistener_set_error_cb(lua_State *L) {
-  lev_self(L, &lev_evconnlistener_type);
+  lev_selfcheck(L, &lev_evconnlistener_type);
   if (!lua_isnoneornil(L, 2))
     luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
@@ -217,7 +217,7 @@ Returns the descriptor, which the listener keeps. Does the work of
 @return integer fd
 */
 static int l_evconnlistener_get_fd(lua_State *L) {
-  lev_evconnlistener *self = lev_self(L, &lev_evconnlistener_type);
+  lev_evconnlistener *self = lev_selfcheck(L, &lev_evconnlistener_type);
   lua_pushinteger(L, self->fd);
   return 1;
 }
@@ -230,7 +230,7 @@ Returns the address it listens to, with the port that the system chose.
 @return integer? code An errno value.
 */
 static int l_getsockname(lua_State *L) {
-  lev_evconnlistener *self = lev_self(L, &lev_evconnlistener_type);
+  lev_evconnlistener *self = lev_selfcheck(L, &lev_evconnlistener_type);
   return lev_pushname(L, self->fd, false);
 }
 

@@ -198,7 +198,7 @@ for a socket that was taken over, or came from a parent by fork: others may
 accept from that, too.
 */
 int l_evconnlistener_waiting(lua_State *L) {
-  const lev_evconnlistener *self = lev_self(L, &lev_evconnlistener_type);
+  const lev_evconnlistener *self = lev_selfcheck(L, &lev_evconnlistener_type);
   bool accepts = (self->enabled && !self->paused) ||
                  (self->acceptor != NULL && lev_task_waits(self->acceptor));
   bool own = !self->taken && self->generation == lev_generation();

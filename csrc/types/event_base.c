@@ -186,7 +186,7 @@ after, so that input and output go on.
 @param callback fun()
 */
 static int l_event_base_defer(lua_State *L) {
-  lev_self(L, &lev_event_base);
+  lev_selfcheck(L, &lev_event_base);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
   lev_ready_put(L, 1);
@@ -203,7 +203,7 @@ None: the loop ends with the first error and raises it.
 @return function? previous
 */
 static int l_on_error(lua_State *L) {
-  lev_self(L, &lev_event_base);
+  lev_selfcheck(L, &lev_event_base);
   if (!lua_isnoneornil(L, 2))
     luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
@@ -223,7 +223,7 @@ error of a callback: for code that catches errors and goes on.
 @return boolean told False if nothing is set.
 */
 static int l_report(lua_State *L) {
-  lev_base *base = lev_self(L, &lev_event_base);
+  lev_base *base = lev_selfcheck(L, &lev_event_base);
   luaL_checkany(L, 2);
   luaL_optstring(L, 3, NULL);
   lua_settop(L, 4);
@@ -243,7 +243,7 @@ Returns the traceback of the last error in a callback.
 @return string? traceback
 */
 static int l_traceback(lua_State *L) {
-  lev_self(L, &lev_event_base);
+  lev_selfcheck(L, &lev_event_base);
   if (lua_getiuservalue(L, 1, LEV_UV_TRACEBACK) != LUA_TSTRING)
     lua_pushnil(L);
   return 1;

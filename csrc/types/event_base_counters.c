@@ -77,7 +77,7 @@ And after @{event_base:measure}, from that moment on:
   the fields `count` and `max`.
 */
 int l_counters(lua_State *L) {
-  const lev_base *base = lev_self(L, &lev_event_base);
+  const lev_base *base = lev_selfcheck(L, &lev_event_base);
   const lev_counts counts = base->counts;
   lua_createtable(L, 0, 12);
   setinteger(L, "callbacks", counts.callbacks);
@@ -113,7 +113,7 @@ what runs within a callback is part of it.
 */
 int l_measure(lua_State *L) {
   static const char *const names[] = { "slow", "on_slow", NULL };
-  lev_base *base = lev_self(L, &lev_event_base);
+  lev_base *base = lev_selfcheck(L, &lev_event_base);
   if (lua_isboolean(L, 2) && !lua_toboolean(L, 2)) {
     base->measuring = false;
     lua_pushnil(L);

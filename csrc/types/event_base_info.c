@@ -18,7 +18,7 @@ Wraps `event_base_get_method`.
 @return string method
 */
 int l_event_base_get_method(lua_State *L) {
-  lev_base *base = lev_self(L, &lev_event_base);
+  lev_base *base = lev_selfcheck(L, &lev_event_base);
   lua_pushstring(L, event_base_get_method(base->ptr));
   return 1;
 }
@@ -30,7 +30,7 @@ Returns the features of the method as a set. Wraps `event_base_get_features`.
 true where the method offers it.
 */
 int l_event_base_get_features(lua_State *L) {
-  lev_base *base = lev_self(L, &lev_event_base);
+  lev_base *base = lev_selfcheck(L, &lev_event_base);
   int has = event_base_get_features(base->ptr);
   lua_createtable(L, 0, 4);
   for (const lev_feature *f = lev_features; f->name != NULL; f++) {
@@ -48,7 +48,7 @@ Returns how many priorities the base has. Wraps `event_base_get_npriorities`.
 @return integer n
 */
 int l_event_base_get_npriorities(lua_State *L) {
-  lev_base *base = lev_self(L, &lev_event_base);
+  lev_base *base = lev_selfcheck(L, &lev_event_base);
   lua_pushinteger(L, event_base_get_npriorities(base->ptr));
   return 1;
 }
@@ -73,7 +73,7 @@ Wraps `event_base_get_num_events`.
 @return integer n
 */
 int l_event_base_get_num_events(lua_State *L) {
-  lev_base *base = lev_self(L, &lev_event_base);
+  lev_base *base = lev_selfcheck(L, &lev_event_base);
   unsigned flags = checkkind(L, 2);
   lua_Integer n = event_base_get_num_events(base->ptr, flags);
   if (flags & EVENT_BASE_COUNT_ADDED) {
@@ -96,7 +96,7 @@ all timers together count as one. Wraps `event_base_get_max_events`.
 @return integer n
 */
 int l_event_base_get_max_events(lua_State *L) {
-  lev_base *base = lev_self(L, &lev_event_base);
+  lev_base *base = lev_selfcheck(L, &lev_event_base);
   unsigned flags = checkkind(L, 2);
   int clear = lua_toboolean(L, 3);
   lua_pushinteger(L, event_base_get_max_events(base->ptr, flags, clear));
@@ -110,7 +110,7 @@ work of `event_gettime_monotonic`.
 @return number seconds Since some moment in the past.
 */
 int l_now(lua_State *L) {
-  lev_self(L, &lev_event_base);
+  lev_selfcheck(L, &lev_event_base);
   lua_pushnumber(L, lev_now());
   return 1;
 }
@@ -124,7 +124,7 @@ with `no_cache_time = false`: exact to some milliseconds then, unless it is
 */
 int l_event_base_gettimeofday_cached(lua_State *L) {
   struct timeval tv = { 0, 0 };
-  lev_base *base = lev_self(L, &lev_event_base);
+  lev_base *base = lev_selfcheck(L, &lev_event_base);
   event_base_gettimeofday_cached(base->ptr, &tv);
   lua_pushnumber(L, lev_seconds(&tv));
   return 1;
@@ -140,7 +140,7 @@ Takes a new look at the clock, where the base was created with
 @return integer? code An errno value.
 */
 int l_event_base_update_cache_time(lua_State *L) {
-  lev_base *base = lev_self(L, &lev_event_base);
+  lev_base *base = lev_selfcheck(L, &lev_event_base);
   int ok = event_base_update_cache_time(base->ptr) == 0;
   return lev_result(L, ok, "update_time");
 }
@@ -152,7 +152,7 @@ Tells whether the loop ended, or is about to, by loopexit. Wraps
 @return boolean exited
 */
 int l_event_base_got_exit(lua_State *L) {
-  lev_base *base = lev_self(L, &lev_event_base);
+  lev_base *base = lev_selfcheck(L, &lev_event_base);
   lua_pushboolean(L, event_base_got_exit(base->ptr));
   return 1;
 }
@@ -164,7 +164,7 @@ Tells whether the loop ended, or is about to, by loopbreak. Wraps
 @return boolean broken
 */
 int l_event_base_got_break(lua_State *L) {
-  lev_base *base = lev_self(L, &lev_event_base);
+  lev_base *base = lev_selfcheck(L, &lev_event_base);
   lua_pushboolean(L, lev_isbroken(base));
   return 1;
 }
@@ -180,7 +180,7 @@ Wraps `event_base_dump_events`.
 int l_event_base_dump_events(lua_State *L) {
   char *text = NULL;
   size_t length = 0;
-  lev_base *base = lev_self(L, &lev_event_base);
+  lev_base *base = lev_selfcheck(L, &lev_event_base);
   FILE *stream = open_memstream(&text, &length);
   if (stream == NULL)
     return lev_failure(L, "dump", errno);
@@ -283,7 +283,7 @@ listener, unless that is of the background; and, if it was made while
 seconds.
 */
 int l_objects(lua_State *L) {
-  lev_self(L, &lev_event_base);
+  lev_selfcheck(L, &lev_event_base);
   lua_settop(L, 1);
   return lev_uncollected(L, list);
 }
@@ -316,7 +316,7 @@ Returns how many objects of each type the base has open; cheap beside
 counted.
 */
 int l_num_objects(lua_State *L) {
-  lev_self(L, &lev_event_base);
+  lev_selfcheck(L, &lev_event_base);
   lua_settop(L, 1);
   return lev_uncollected(L, numbers);
 }

@@ -144,7 +144,7 @@ int l_event_base_loop(lua_State *L) {
   static const char *const modes[] = { "", "once", "nowait", "forever", NULL };
   static const int flags[] = { 0, EVLOOP_ONCE, EVLOOP_ONCE | EVLOOP_NONBLOCK,
                                EVLOOP_NO_EXIT_ON_EMPTY };
-  lev_base *base = lev_self(L, &lev_event_base);
+  lev_base *base = lev_selfcheck(L, &lev_event_base);
   int mode = 0;
   if (!lua_isnoneornil(L, 2)) {
     mode = luaL_checkoption(L, 2, NULL, modes);
@@ -163,7 +163,7 @@ Runs the loop: @{event_base:loop} without a mode. Does the work of
 @return integer? code An errno value, if the system cannot wait.
 */
 int l_event_base_dispatch(lua_State *L) {
-  lev_base *base = lev_self(L, &lev_event_base);
+  lev_base *base = lev_selfcheck(L, &lev_event_base);
   lua_settop(L, 1);
   return loop(L, base, 0, "");
 }
@@ -179,7 +179,7 @@ called before the loop runs, it ends the next one. Wraps `event_base_loopexit`.
 */
 int l_event_base_loopexit(lua_State *L) {
   struct timeval tv;
-  lev_base *base = lev_self(L, &lev_event_base);
+  lev_base *base = lev_selfcheck(L, &lev_event_base);
   struct timeval *after = lev_opttimeval(L, 2, &tv);
   errno = 0;
   return lev_result(L, event_base_loopexit(base->ptr, after) == 0, "loopexit");
@@ -194,7 +194,7 @@ not run, it has no effect. Wraps `event_base_loopbreak`.
 @return integer? code An errno value.
 */
 int l_event_base_loopbreak(lua_State *L) {
-  lev_base *base = lev_self(L, &lev_event_base);
+  lev_base *base = lev_selfcheck(L, &lev_event_base);
   if (base->running) /* not ours: see lev_measure_on */
     base->turned = false;
   return lev_result(L, event_base_loopbreak(base->ptr) == 0, "loopbreak");
@@ -209,6 +209,6 @@ priority. Wraps `event_base_loopcontinue`.
 @return integer? code An errno value.
 */
 int l_event_base_loopcontinue(lua_State *L) {
-  lev_base *base = lev_self(L, &lev_event_base);
+  lev_base *base = lev_selfcheck(L, &lev_event_base);
   return lev_result(L, event_base_loopcontinue(base->ptr) == 0, "loopcontinue");
 }

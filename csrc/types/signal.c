@@ -135,7 +135,7 @@ SIG.
 @return libevent.signal signal
 */
 static int l_evsignal_new(lua_State *L) {
-  lev_base *base = lev_self(L, &lev_event_base);
+  lev_base *base = lev_selfcheck(L, &lev_event_base);
   int number = lev_signal_check(L, 2);
   luaL_checktype(L, 3, LUA_TFUNCTION);
   lev_signalobject *self = lev_new(L, 1, &lev_signal);
@@ -162,7 +162,7 @@ signals. Wraps `evsignal_add`.
 caught, `EBUSY` for that of @{libevent.traceback_on}.
 */
 static int l_evsignal_add(lua_State *L) {
-  lev_signalobject *self = lev_self(L, &lev_signal);
+  lev_signalobject *self = lev_selfcheck(L, &lev_signal);
   lev_base *base = self->head.base;
   luaL_argcheck(L, lua_isnoneornil(L, 2), 2, "a signal takes no timeout");
   if (added(self))
@@ -209,7 +209,7 @@ it is not watched. Wraps `evsignal_del`.
 @return boolean ok
 */
 static int l_evsignal_del(lua_State *L) {
-  lev_signalobject *self = lev_self(L, &lev_signal);
+  lev_signalobject *self = lev_selfcheck(L, &lev_signal);
   stop(self);
   lev_unpinidle(L, &self->head);
   return lev_result(L, 1, "evsignal_del");
@@ -228,7 +228,7 @@ for it again. Finalizers and message handlers of Lua are not stopped.
 another one of the process does it.
 */
 static int l_interrupts(lua_State *L) {
-  lev_signalobject *self = lev_self(L, &lev_signal);
+  lev_signalobject *self = lev_selfcheck(L, &lev_signal);
   bool ok = lev_interrupt_watches(self);
   errno = EINVAL;
   if (!ok && added(self)) {
@@ -245,7 +245,7 @@ Tells whether the signal is watched. Wraps `evsignal_pending`.
 @return string? what `"s"`, or nil if it is not.
 */
 static int l_evsignal_pending(lua_State *L) {
-  lev_signalobject *self = lev_self(L, &lev_signal);
+  lev_signalobject *self = lev_selfcheck(L, &lev_signal);
   if (added(self))
     lua_pushliteral(L, "s");
   else
@@ -259,7 +259,7 @@ Returns the number of the signal. Wraps `event_get_signal`.
 @return integer number
 */
 static int l_event_get_signal(lua_State *L) {
-  lev_signalobject *self = lev_self(L, &lev_signal);
+  lev_signalobject *self = lev_selfcheck(L, &lev_signal);
   lua_pushinteger(L, event_get_signal(&self->event));
   return 1;
 }
@@ -270,7 +270,7 @@ Returns the name of the signal without SIG.
 @return string name
 */
 static int l_name(lua_State *L) {
-  lev_self(L, &lev_signal);
+  lev_selfcheck(L, &lev_signal);
   lua_getiuservalue(L, 1, LEV_UV_SIGNAL);
   return 1;
 }
@@ -282,7 +282,7 @@ Replaces the callback.
 @{event_base:signal}.
 */
 static int l_signal_setcb(lua_State *L) {
-  lev_self(L, &lev_signal);
+  lev_selfcheck(L, &lev_signal);
   lev_setcallback(L, 1, LEV_UV_CALLBACK, 2);
   return 0;
 }

@@ -108,7 +108,7 @@ Returns the descriptor, which the socket keeps.
 @return integer fd
 */
 static int l_fd(lua_State *L) {
-  lev_socket *self = lev_self(L, &lev_socket_type);
+  lev_socket *self = lev_selfcheck(L, &lev_socket_type);
   lua_pushinteger(L, self->fd);
   return 1;
 }
@@ -119,7 +119,7 @@ Gives the descriptor away: the socket is closed, the descriptor is not.
 @return integer fd Whoever takes it must close it.
 */
 static int l_detach(lua_State *L) {
-  lev_socket *self = lev_self(L, &lev_socket_type);
+  lev_socket *self = lev_selfcheck(L, &lev_socket_type);
   int fd = lev_socket_take(L, self);
   lev_fd_disown(lev_getstate(L), fd);
   lua_pushinteger(L, fd);
@@ -134,7 +134,7 @@ Returns the address of this side.
 @return integer? code An errno value.
 */
 static int l_getsockname(lua_State *L) {
-  lev_socket *self = lev_self(L, &lev_socket_type);
+  lev_socket *self = lev_selfcheck(L, &lev_socket_type);
   return lev_pushname(L, self->fd, false);
 }
 
@@ -146,7 +146,7 @@ Returns the address of the other side.
 @return integer? code An errno value, `ENOTCONN` without a connection.
 */
 static int l_getpeername(lua_State *L) {
-  lev_socket *self = lev_self(L, &lev_socket_type);
+  lev_socket *self = lev_selfcheck(L, &lev_socket_type);
   return lev_pushname(L, self->fd, true);
 }
 
@@ -165,7 +165,7 @@ one that multicasts go out by, `"0.0.0.0"` or `"::"` for the system's choice.
 @return integer? code An errno value.
 */
 static int l_setsockopt(lua_State *L) {
-  lev_socket *self = lev_self(L, &lev_socket_type);
+  lev_socket *self = lev_selfcheck(L, &lev_socket_type);
   return lev_setsockopt(L, self->fd);
 }
 
@@ -180,7 +180,7 @@ IPv4 and a name for IPv6.
 @return integer? code An errno value.
 */
 static int l_getsockopt(lua_State *L) {
-  lev_socket *self = lev_self(L, &lev_socket_type);
+  lev_socket *self = lev_selfcheck(L, &lev_socket_type);
   return lev_getsockopt(L, self->fd);
 }
 
@@ -199,7 +199,7 @@ Ends one direction of the connection, or both.
 @return integer? code An errno value.
 */
 static int l_shutdown(lua_State *L) {
-  lev_socket *self = lev_self(L, &lev_socket_type);
+  lev_socket *self = lev_selfcheck(L, &lev_socket_type);
   int how = lev_checkhow(L, 2);
   return lev_result(L, shutdown(self->fd, how) == 0, "shutdown");
 }

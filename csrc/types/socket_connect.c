@@ -74,7 +74,7 @@ int l_socket_connected(lua_State *L) {
   lev_address own, peer;
   int code = 0;
   socklen_t length = sizeof code;
-  const lev_socket *self = lev_self(L, &lev_socket_type);
+  const lev_socket *self = lev_selfcheck(L, &lev_socket_type);
   if (getsockopt(self->fd, SOL_SOCKET, SO_ERROR, &code, &length) != 0)
     code = errno;
   if (code == 0 && !lev_askaddress(self->fd, true, &peer))

@@ -60,6 +60,6 @@ Tells who is at the other side of a unix socket: who has connected, or listens.
 `ENOTCONN` without a connection.
 */
 int l_socket_peercred(lua_State *L) {
-  const lev_socket *self = lev_self(L, &lev_socket_type);
+  const lev_socket *self = lev_selfcheck(L, &lev_socket_type);
   return lev_pushpeercred(L, self->fd);
 }
