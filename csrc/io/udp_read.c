@@ -219,6 +219,7 @@ static int pass(lua_State *L, lev_udp *self, bool list, double timeout) {
   lev_task_unhold(&self->turn); /* of one that has lost its coroutine */
   self->turn.left = left;
   lev_task_hold(task, &self->turn);
+  self->head.awaited = true; /* by its continuation, which looks at it */
   return lev_task_yield(L, task, &passing[list], NULL, NULL);
 }
 

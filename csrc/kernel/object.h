@@ -39,7 +39,7 @@ typedef struct lev_object lev_object;
 /* Where an object stands, and until when. */
 typedef enum lev_life {
   LEV_APART,  /* in a pool, and its userdata is a lev_box: see pool.h */
-  LEV_LONE,   /* the same, but no other object points to one that is closed */
+  LEV_LONE,   /* the same, but only tasks still look at one that is closed */
   LEV_PINNED, /* in its userdata: it is pinned as long as it is open */
   LEV_PLAIN   /* in its userdata: it holds nothing but memory, so it needs no
                  finalizer and no list */
@@ -92,9 +92,11 @@ struct lev_object {
   uint32_t slot;               /* where it is pinned; 0 where it is not */
   bool open;
   bool lingering;      /* closed, but not over yet */
+  bool awaited;        /* a task has waited for it: see pool.h */
   bool listed : 1;     /* among the children of the base */
   bool collected : 1;  /* its userdata was found by the collector */
   bool givenup : 1;    /* closed, but libevent points to it still */
+  bool dead : 1;       /* stands for all of the type whose memory went back */
   bool background : 1; /* it may call back, but a loop does not go on for it */
   bool accepted : 1;   /* a connection that has come to a listener, unless that
                           is of the background: see io/accepted.c */

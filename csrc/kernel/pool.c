@@ -91,6 +91,7 @@ static lev_pool *getpool(lua_State *L, lev_state *state, const lev_type *type) {
   made->type = type;
   made->dead = (lev_object *)(made + 1);
   made->dead->type = type;
+  made->dead->dead = true;
   made->next = state->pools;
   return state->pools = made;
 }

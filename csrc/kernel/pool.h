@@ -10,7 +10,9 @@
  *
  * Its memory goes back when the collector finds its userdata for the second
  * time: the first time closes it, and what was found with it may still look at
- * it then. Where nothing else would, the first time is enough: LEV_LONE.
+ * it then. Where nothing else would, the first time is enough: LEV_LONE, unless
+ * a task has waited for it: its continuation has the address, and may run when
+ * a finalizer of a script brings the task and its base back.
  */
 #ifndef LEV_POOL_H
 #define LEV_POOL_H

@@ -224,6 +224,8 @@ static inline int lev_task_yield(lua_State *L, lev_task *task,
   task->outcome = LEV_NOTHING;
   task->rethrown = false;
   task->state = LEV_WAITING;
+  if (object != NULL)
+    object->awaited = true;
   if (kind->listed) {
     lev_waiters_add((lev_waiters *)place, task);
   } else if (place != NULL) {

@@ -61,8 +61,8 @@ static bool collects(lua_State *L) {
          strcmp(ar.namewhat, "metamethod") == 0 && strcmp(ar.name, "__gc") == 0;
 }
 
-/* Lets the collector come again for the closed object at 1, which holds nothing
- * any more unless libevent points to it still. */
+/* Lets the collector, which has called, come again for the closed object at 1:
+ * it holds nothing any more unless libevent points to it still. */
 static void leave(lua_State *L, lev_object *self) {
   self->collected = true;
   for (int uv = 1; !self->givenup && uv <= self->type->uservalues; uv++) {
@@ -75,8 +75,8 @@ static void leave(lua_State *L, lev_object *self) {
 
 /* Lets the memory of the closed object at 1 go, if that may be. */
 static bool release(lua_State *L, lev_object *self) {
-  bool last = self->collected || self->type->life == LEV_LONE;
-  if (!last || self->givenup || self->slot != 0 || !collects(L))
+  bool lone = self->type->life == LEV_LONE && !self->awaited;
+  if (!(self->collected || lone) || self->givenup || self->slot != 0)
     return false;
   lev_box *box = lua_touserdata(L, 1);
   box->object = lev_pool_give(L, self);
@@ -89,7 +89,8 @@ static int l_collect(lua_State *L) {
     lev_leak_tell(L, self);
   keep(L, self);
   lev_close(L, self);
-  if (lev_isapart(self->type) && !release(L, self))
+  if (lev_isapart(self->type) && !self->dead && collects(L) &&
+      !release(L, self))
     leave(L, self);
   return 0;
 }
