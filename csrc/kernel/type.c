@@ -54,11 +54,15 @@ static int l_closevariable(lua_State *L) {
   return 0;
 }
 
-/* Whether the collector has called the running function. */
+/* Whether the collector has called the running function. Before 5.4.4 Lua may
+ * have no name for that, nor for a call from C. */
 static bool collects(lua_State *L) {
   lua_Debug ar;
-  return lua_getstack(L, 0, &ar) && lua_getinfo(L, "n", &ar) &&
-         strcmp(ar.namewhat, "metamethod") == 0 && strcmp(ar.name, "__gc") == 0;
+  if (!lua_getstack(L, 0, &ar) || !lua_getinfo(L, "n", &ar))
+    return false;
+  if (*ar.namewhat == '\0')
+    return LUA_VERSION_RELEASE_NUM < 50404;
+  return strcmp(ar.namewhat, "metamethod") == 0 && strcmp(ar.name, "__gc") == 0;
 }
 
 /* Lets the collector, which has called, come again for the closed object at 1:
