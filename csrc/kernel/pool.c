@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+/* The sanitizer is told what nobody may touch. */
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #include <sanitizer/asan_interface.h>
