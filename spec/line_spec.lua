@@ -64,8 +64,7 @@ describe("a line of tasks", function()
           end
         end
         sleep(0)
-        collectgarbage()
-        collectgarbage()
+        helper.collect()
         return collectgarbage "count"
       end
       local n = helper.stress and 100 or 1000

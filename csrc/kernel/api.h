@@ -15,7 +15,7 @@
 
 #define LEV_API_KEY "libevent.api"
 
-enum { LEV_API_VERSION = 4 };
+enum { LEV_API_VERSION = 5 };
 
 typedef struct lev_api {
   unsigned version; /* changes when anything below but the end does */

@@ -92,7 +92,8 @@ struct lev_object {
   uint32_t slot;               /* where it is pinned; 0 where it is not */
   bool open;
   bool lingering;      /* closed, but not over yet */
-  bool awaited;        /* a task has waited for it: see pool.h */
+  uint8_t place;       /* in its chunk: see pool.c */
+  bool awaited : 1;    /* a task has waited for it: see pool.h */
   bool listed : 1;     /* among the children of the base */
   bool collected : 1;  /* its userdata was found by the collector */
   bool givenup : 1;    /* closed, but libevent points to it still */

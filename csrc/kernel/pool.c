@@ -15,22 +15,16 @@
 #define ALLOW(memory, n) ((void)(memory))
 #endif
 
-enum { LEV_FEWEST = 2, LEV_MOST = 64 }; /* objects of a chunk */
+enum { LEV_FEWEST = 2, LEV_MOST = 64, LEV_SHARE = 32 }; /* see grow */
 
 typedef struct lev_chunk lev_chunk;
 
-/* What stands before each object: the chunk where it is used, else the next of
- * the chunk's that are free. */
-typedef union lev_place {
-  lev_chunk *chunk;
-  union lev_place *next;
-} lev_place;
-
+/* Memory of several objects, which stand behind it. */
 struct lev_chunk {
   lev_pool *pool;
   lev_chunk *next, **at; /* where it stands among those of the pool */
-  lev_place *free;
-  uint32_t used, places;
+  uint64_t free;         /* a bit for each place that is */
+  uint32_t places;       /* LEV_MOST at most */
 };
 
 /* All of one type. */
@@ -46,16 +40,26 @@ struct lev_pool {
 static const char chunks_key = 0;
 
 static size_t placesize(const lev_type *type) {
-  return sizeof(lev_place) + (type->size + 7) / 8 * 8;
+  return (type->size + 7) / 8 * 8;
 }
 
-static lev_object *object_of(lev_place *place) {
-  return (lev_object *)(place + 1);
-}
-
-static lev_place *place_at(lev_chunk *chunk, uint32_t i) {
+static lev_object *object_at(lev_chunk *chunk, unsigned place) {
   char *first = (char *)(chunk + 1);
-  return (lev_place *)(first + i * placesize(chunk->pool->type));
+  return (lev_object *)(first + place * placesize(chunk->pool->type));
+}
+
+static lev_chunk *chunk_of(lev_object *object) {
+  char *first = (char *)object - object->place * placesize(object->type);
+  return (lev_chunk *)first - 1;
+}
+
+static uint64_t bit(unsigned place) {
+  return (uint64_t)1 << place;
+}
+
+/* The bits of all places. */
+static uint64_t all(const lev_chunk *chunk) {
+  return UINT64_MAX >> (LEV_MOST - chunk->places);
 }
 
 void lev_pool_begin(lua_State *L) {
@@ -111,19 +115,17 @@ static void unlist(lev_chunk *chunk) {
     chunk->next->at = chunk->at;
 }
 
-/* Each chunk has a quarter of what there is, within bounds. [-0, +0, m] */
+/* A chunk stays as long as one of its objects, so each has but a small share of
+ * what there is: places for 2 to 64. [-0, +0, m] */
 static void grow(lua_State *L, lev_pool *pool) {
-  uint32_t n = pool->places / 4;
+  uint32_t n = pool->places / LEV_SHARE;
   n = n < LEV_FEWEST ? LEV_FEWEST : n > LEV_MOST ? LEV_MOST : n;
-  lev_chunk *chunk = hold(L, sizeof *chunk + n * placesize(pool->type));
+  size_t size = n * placesize(pool->type);
+  lev_chunk *chunk = hold(L, sizeof *chunk + size);
   chunk->pool = pool;
   chunk->places = n;
-  for (uint32_t i = n; i-- > 0;) {
-    lev_place *place = place_at(chunk, i);
-    place->next = chunk->free;
-    chunk->free = place;
-    FORBID(object_of(place), pool->type->size);
-  }
+  chunk->free = all(chunk);
+  FORBID(chunk + 1, size);
   pool->places += n;
   list(&pool->roomy, chunk);
 }
@@ -134,16 +136,18 @@ lev_object *lev_pool_take(lua_State *L, lev_state *state,
   while (pool->roomy == NULL) /* a finalizer may take what there was */
     grow(L, pool);
   lev_chunk *chunk = pool->roomy;
-  lev_place *place = chunk->free;
-  chunk->free = place->next;
-  place->chunk = chunk;
-  chunk->used++;
-  if (chunk->free == NULL) {
+  unsigned place = (unsigned)__builtin_ctzll(chunk->free);
+  chunk->free &= ~bit(place);
+  if (chunk->free == 0) {
     unlist(chunk);
     list(&pool->full, chunk);
   }
-  ALLOW(object_of(place), type->size);
-  return memset(object_of(place), 0, type->size);
+  lev_object *object = object_at(chunk, place);
+  ALLOW(object, type->size);
+  memset(object, 0, type->size);
+  object->type = type;
+  object->place = (uint8_t)place;
+  return object;
 }
 
 /* Lets a chunk go of which nothing is used. */
@@ -157,18 +161,17 @@ static void letgo(lua_State *L, lev_chunk *chunk) {
 }
 
 lev_object *lev_pool_give(lua_State *L, lev_object *object) {
-  lev_place *place = (lev_place *)object - 1;
-  lev_chunk *chunk = place->chunk;
+  lev_chunk *chunk = chunk_of(object);
   lev_pool *pool = chunk->pool;
+  uint64_t place = bit(object->place);
   FORBID(object, pool->type->size);
-  if (chunk->free == NULL) {
+  if (chunk->free == 0) {
     unlist(chunk);
     list(&pool->roomy, chunk);
   }
-  place->next = chunk->free;
-  chunk->free = place;
+  chunk->free |= place;
   bool others = pool->roomy != chunk || chunk->next != NULL;
-  if (--chunk->used == 0 && others)
+  if (chunk->free == all(chunk) && others)
     letgo(L, chunk);
   return pool->dead;
 }
@@ -176,10 +179,11 @@ lev_object *lev_pool_give(lua_State *L, lev_object *object) {
 /* A base is left alone: the tasks that it lists may be gone. */
 static void closeall(lua_State *L, lev_chunk *chunk) {
   for (; chunk != NULL; chunk = chunk->next) {
-    for (uint32_t i = 0; i < chunk->places; i++) {
-      lev_place *place = place_at(chunk, i);
-      if (place->chunk == chunk && object_of(place)->base == NULL)
-        lev_close(L, object_of(place));
+    for (uint64_t used = all(chunk) & ~chunk->free; used != 0;
+         used &= used - 1) {
+      lev_object *object = object_at(chunk, (unsigned)__builtin_ctzll(used));
+      if (object->base == NULL)
+        lev_close(L, object);
     }
   }
 }

@@ -105,8 +105,7 @@ describe("tasks #load", function()
             scope:spawn(child, 1, 2)
           end)
         end
-        collectgarbage()
-        collectgarbage()
+        helper.collect()
         return collectgarbage "count"
       end
       local before = rounds(1000)
