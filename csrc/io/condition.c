@@ -92,7 +92,7 @@ static int l_condition(lua_State *L) {
 /* The condition stands at 1, the task at 2. */
 static int waitk(lua_State *L, int status, lua_KContext ctx) {
   lev_condition *self = (lev_condition *)ctx;
-  lev_task *task = lua_touserdata(L, 2);
+  lev_task *task = lev_toobject(L, 2);
   (void)status;
   switch (lev_task_woken(L, task->head.base)) {
   case LEV_TIMEDOUT:
@@ -130,6 +130,7 @@ static int l_condition_wait(lua_State *L) {
   lev_task *task = lev_task_check(L, lev_getstate(L));
   lua_settop(L, 1);
   lev_task_push(L, task);
+  task->head.awaited = true; /* its own continuation looks at it */
   return lev_task_wait(L, task, &waiting, &self->waiters.first, &self->head,
                        timeout);
 }

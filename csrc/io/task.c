@@ -112,7 +112,7 @@ time is over first.
 @return integer? code `ECANCELED` or `ETIMEDOUT`.
 */
 static int l_task_wait(lua_State *L) {
-  lev_task *task = lev_selfwithin(L, &lev_task_type);
+  lev_task *task = lev_self(L, &lev_task_type);
   double timeout = lev_opttimeout(L, 2);
   lua_settop(L, 1);
   if (task->state == LEV_DONE)
@@ -132,7 +132,7 @@ second at most.
 @return boolean running False if it has ended already.
 */
 static int l_task_cancel(lua_State *L) {
-  lev_task *task = lev_selfwithin(L, &lev_task_type);
+  lev_task *task = lev_self(L, &lev_task_type);
   lua_pushboolean(L, lev_task_cancel(task));
   return 1;
 }
@@ -160,7 +160,7 @@ Tells how the task is.
 `"done"`, `"failed"`, `"canceled"` or `"timed out"`.
 */
 static int l_task_status(lua_State *L) {
-  lua_pushstring(L, statusof(lev_selfwithin(L, &lev_task_type)));
+  lua_pushstring(L, statusof(lev_self(L, &lev_task_type)));
   return 1;
 }
 
@@ -175,7 +175,7 @@ instructions does not count.
 @param instructions? integer About as many, from 1; none: any number.
 */
 static int l_task_limit(lua_State *L) {
-  const lev_task *task = lev_selfwithin(L, &lev_task_type);
+  const lev_task *task = lev_self(L, &lev_task_type);
   lua_Integer limit = 0;
   if (!lua_isnoneornil(L, 2))
     limit = lev_checkrange(L, 2, 1, LUA_MAXINTEGER);
@@ -190,7 +190,7 @@ Tells whether the task has ended.
 @return boolean done
 */
 static int l_task_is_done(lua_State *L) {
-  const lev_task *task = lev_selfwithin(L, &lev_task_type);
+  const lev_task *task = lev_self(L, &lev_task_type);
   lua_pushboolean(L, task->state == LEV_DONE);
   return 1;
 }
@@ -202,7 +202,7 @@ Tells what the task waits for.
 @return string? object What it waits at, as tostring shows it.
 */
 static int l_task_waits(lua_State *L) {
-  const lev_task *task = lev_selfwithin(L, &lev_task_type);
+  const lev_task *task = lev_self(L, &lev_task_type);
   if (task->state != LEV_WAITING) {
     lua_pushnil(L);
     return 1;
@@ -221,7 +221,7 @@ Returns the name of the task, or sets it.
 @return string? name
 */
 static int l_task_name(lua_State *L) {
-  lev_selfwithin(L, &lev_task_type);
+  lev_self(L, &lev_task_type);
   if (!lua_isnoneornil(L, 2)) {
     luaL_checktype(L, 2, LUA_TSTRING);
     lua_settop(L, 2);
@@ -237,7 +237,7 @@ Returns a traceback of the task: where it is, or if it failed, where that was.
 @return string? traceback nil if it has ended otherwise.
 */
 static int l_task_traceback(lua_State *L) {
-  const lev_task *task = lev_selfwithin(L, &lev_task_type);
+  const lev_task *task = lev_self(L, &lev_task_type);
   if (task->state == LEV_DONE)
     lua_getiuservalue(L, 1, LEV_UV_TRACE);
   else
@@ -256,7 +256,7 @@ its main task.
 @param on? boolean True by default.
 */
 static int l_task_breaks_loop(lua_State *L) {
-  lev_task *task = lev_selfwithin(L, &lev_task_type);
+  lev_task *task = lev_self(L, &lev_task_type);
   if (!lua_isnoneornil(L, 2))
     luaL_checktype(L, 2, LUA_TBOOLEAN);
   task->breaks = lua_isnoneornil(L, 2) || lua_toboolean(L, 2);
@@ -269,7 +269,7 @@ Returns where the task is: the line that waits, or where its function begins.
 @return string? place As `"file:line"`; nil if it has ended.
 */
 static int l_task_where(lua_State *L) {
-  const lev_task *task = lev_selfwithin(L, &lev_task_type);
+  const lev_task *task = lev_self(L, &lev_task_type);
   lua_Debug ar;
   if (!lev_task_place(task, &ar)) {
     lua_pushnil(L);
@@ -369,7 +369,7 @@ const lev_type lev_task_type = {
   .name = "libevent.task",
   .size = sizeof(lev_task),
   .uservalues = LEV_TASK_UVS,
-  .life = LEV_PINNED,
+  .life = LEV_LONE,
   .methods = methods,
   .constructors = constructors,
   .functions = functions,

@@ -5,8 +5,8 @@
  * Invariants:
  * - A userdata has its metatable before anything is acquired, and is closed
  *   until lev_open. Closing happens once; freeing memory is the collector's.
- * - An object that is open and not pinned stands in memory of its own, which is
- *   there even where Lua has freed its userdata: see pool.h.
+ * - An object that is open stands in memory of its own, which is there even
+ *   where Lua has freed its userdata, unless it is a plain one: see pool.h.
  * - User value 1 of every object is its base, so that a base outlives its
  *   children; the base lists its open children and closes them first.
  * - An object is pinned exactly while it may call back (see pin.h), or while
@@ -38,10 +38,9 @@ typedef struct lev_object lev_object;
 
 /* Where an object stands, and until when. */
 typedef enum lev_life {
-  LEV_APART,  /* in a pool, and its userdata is a lev_box: see pool.h */
-  LEV_LONE,   /* the same, but only tasks still look at one that is closed */
-  LEV_PINNED, /* in its userdata: it is pinned as long as it is open */
-  LEV_PLAIN   /* in its userdata: it holds nothing but memory, so it needs no
+  LEV_APART, /* in a pool, and its userdata is a lev_box: see pool.h */
+  LEV_LONE,  /* the same, but only tasks still look at one that is closed */
+  LEV_PLAIN  /* in its userdata: it holds nothing but memory, so it needs no
                  finalizer and no list */
 } lev_life;
 

@@ -176,7 +176,7 @@ lev_object *lev_pool_give(lua_State *L, lev_object *object) {
   return pool->dead;
 }
 
-/* A base is left alone: the tasks that it lists may be gone. */
+/* A base is left alone: the scopes that its tasks are in may be gone. */
 static void closeall(lua_State *L, lev_chunk *chunk) {
   for (; chunk != NULL; chunk = chunk->next) {
     for (uint64_t used = all(chunk) & ~chunk->free; used != 0;

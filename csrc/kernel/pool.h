@@ -3,10 +3,11 @@
  *
  * Lua calls a finalizer as it calls any function, and where the C stack, the
  * Lua stack or memory is at its end it cannot: it frees the userdata all the
- * same. What libevent or a base points to must not go with it. So an object
- * that is open without being pinned stands apart, in a chunk that the registry
- * holds, and its userdata is a box that points there. One whose finalizer was
- * left out stays open and listed until its base closes it.
+ * same. What libevent, a base or a list of waiters points to must not go with
+ * it. So an object stands apart, in a chunk that the registry holds, and its
+ * userdata is a box that points there. One whose finalizer was left out stays
+ * open and listed until its base closes it. Pins are no help: they go with the
+ * base's userdata, while tasks may stand in lists of what belongs to no base.
  *
  * Its memory goes back when the collector finds its userdata for the second
  * time: the first time closes it, and what was found with it may still look at

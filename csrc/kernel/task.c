@@ -129,7 +129,7 @@ void lev_task_traceback(lua_State *L, const lev_task *task) {
 
 /* Notes where a coroutine is that has yielded where it must not. */
 static int traceco(lua_State *L) {
-  const lev_task *task = lua_touserdata(L, 1);
+  const lev_task *task = lev_toobject(L, 1);
   lev_task_traceback(L, task);
   lua_setiuservalue(L, 1, LEV_UV_TRACE);
   return 0;

@@ -107,6 +107,58 @@ describe("an object whose finalizer Lua leaves out", function()
     ]]
   end)
 
+  it("may be a task that waits for what belongs to no base, or another", function()
+    helper.prints("true\tend\n", [[
+      local libevent = require "libevent"
+      collectgarbage "stop"
+      local main = libevent.event_base()
+      local conditions, others = {}, {}
+      local function make()
+        local base = libevent.event_base()
+        local idle, held = libevent.condition(), libevent.condition()
+        local other = main:task(function()
+          libevent.sleep(0.01)
+        end)
+        base:task(function()
+          idle:wait()
+        end)
+        held:hold(base:task(function()
+          other:wait()
+        end))
+        conditions[#conditions + 1] = idle
+        conditions[#conditions + 1] = held
+        others[#others + 1] = other
+        base:loop "nowait"
+      end
+      local function deep(n)
+        if n > 0 then
+          string.gsub("x", "x", function() deep(n - 1) end)
+        else
+          collectgarbage()
+          collectgarbage()
+        end
+      end
+      for n = 185, 200 do
+        make()
+        pcall(deep, n)
+      end
+      collectgarbage()
+      collectgarbage()
+      local junk = {}
+      for i = 1, 20000 do
+        junk[i] = ("A"):rep(16 + i % 500) .. i
+      end
+      local woken = 0
+      for _, condition in ipairs(conditions) do
+        woken = woken + condition:signal()
+        condition:unhold()
+      end
+      main:loop()
+      print(woken > 0, "end")
+      os.exit(0, false) -- a base that is left so leaks
+    ]])
+  end)
+
   it("is closed with the Lua state", function()
     helper.prints("", [[
       local libevent = require "libevent"
