@@ -93,6 +93,7 @@ static int l_collect(lua_State *L) {
     lev_leak_tell(L, self);
   keep(L, self);
   lev_close(L, self);
+  self->open = false; /* where its base is closed, whose memory may go first */
   if (lev_isapart(self->type) && !self->dead && collects(L) &&
       !release(L, self))
     leave(L, self);

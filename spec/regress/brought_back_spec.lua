@@ -68,6 +68,30 @@ describe("a task that is brought back with its base", function()
   end)
 end)
 
+describe("a task that has ended and waited before", function()
+  it("does not look at its base when both are found again", function()
+    helper.prints("", [[
+      local libevent = require "libevent"
+      collectgarbage "stop"
+      do
+        local base = libevent.event_base()
+        local condition = libevent.condition()
+        local ended = base:task(function()
+          condition:wait(0)
+        end)
+        base:task(function()
+          ended:wait()
+        end)
+        base:loop()
+        base:close()
+      end
+      for _ = 1, 4 do
+        collectgarbage()
+      end
+    ]])
+  end)
+end)
+
 describe("an object that is brought back", function()
   it("is closed, whoever calls its finalizer again", function()
     helper.prints(
