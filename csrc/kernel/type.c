@@ -57,9 +57,9 @@ static int l_closevariable(lua_State *L) {
 /* Whether the collector has called the running function. Before 5.4.4 Lua may
  * have no name for that, nor for a call from C. */
 static bool collects(lua_State *L) {
-  lua_Debug ar;
-  if (!lua_getstack(L, 0, &ar) || !lua_getinfo(L, "n", &ar))
-    return false;
+  lua_Debug ar = { .namewhat = "" };
+  if (lua_getstack(L, 0, &ar))
+    lua_getinfo(L, "n", &ar);
   if (*ar.namewhat == '\0')
     return LUA_VERSION_RELEASE_NUM < 50404;
   return strcmp(ar.namewhat, "metamethod") == 0 && strcmp(ar.name, "__gc") == 0;

@@ -67,6 +67,20 @@ describe("a wait for an event", function()
     posix.close(w)
   end))
 
+  it("stops one that persists when it happens while nobody waits",
+    run(function(base)
+      local r, w = posix.pipe()
+      local event <close> = base:event(r, "rp")
+      posix.write(w, "x")
+      assert.equal("r", event:wait())
+      assert.equal("r", event:pending())
+      libevent.sleep(0.001)
+      assert.is_nil(event:pending())
+      assert.equal("r", event:wait())
+      posix.close(r)
+      posix.close(w)
+    end))
+
   it("leaves one with a callback to that", run(function(base)
     local r, w = posix.pipe()
     local came = 0

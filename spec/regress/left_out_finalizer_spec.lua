@@ -171,7 +171,10 @@ describe("an object whose finalizer Lua leaves out", function()
           base:stream((libevent.socketpair()))
           base:listener("127.0.0.1:0", print)
           libevent.evbuffer "x"
-          base = nil
+          local signal = base:signal("USR1", print)
+          signal:add()
+          signal:interrupts()
+          base, signal = nil, nil
           collectgarbage()
           collectgarbage()
         end
