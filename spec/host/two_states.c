@@ -3,6 +3,7 @@
  * "ok" at the end. */
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -116,6 +117,23 @@ static void close_in(const char *code) {
   }
 }
 
+/* A base is lost where no finalizer can be called, and its signal with it: no
+ * other base watches signals then. */
+static void leave_out(void) {
+  lua_State *L = newstate();
+  run(L, "collectgarbage 'stop' "
+         "local function deep(n) if n > 0 then "
+         "string.gsub('x', 'x', function() deep(n - 1) end) "
+         "else collectgarbage() collectgarbage() end end "
+         "for n = 180, 200 do do local base = libevent.event_base() "
+         "local signal = base:signal('USR1', print) "
+         "if pcall(signal.add, signal) then signal:interrupts() end end "
+         "pcall(deep, n) end");
+  lua_close(L);
+  raise(SIGUSR1);
+  raise(SIGUSR1);
+}
+
 int main(void) {
   close_other_in_loop();
   signals();
@@ -142,6 +160,7 @@ int main(void) {
            "base:loop()");
   close_in("buffer = libevent.evbuffer(('x'):rep(100000)) "
            "buffer:add_cb(closeself) buffer:drain(1)");
+  leave_out();
   puts("ok");
   return 0;
 }
