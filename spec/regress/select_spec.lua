@@ -1,7 +1,7 @@
 local helper = require "spec.helper"
 local libevent = require "libevent"
 
-local EINVAL, EMFILE, ENOTSUP = 22, 24, 95
+local ENOENT, EINVAL, EMFILE, ENOTSUP = 2, 22, 24, 95
 
 describe("the method select", function()
   it("refuses descriptors beyond its set", function()
@@ -56,6 +56,19 @@ describe("the method select", function()
         end)
       ]]):format(code))
     end
+  end)
+
+  it("leaves no file of a socket that it refuses", function()
+    helper.prints(("%d\t%d\n"):format(EINVAL, ENOENT), [[
+      local libevent, posix = require "libevent", require "spec.posix"
+      posix.nofile(4096)
+      local base = libevent.event_base { avoid = { "epoll", "poll" } }
+      local path = os.tmpname()
+      os.remove(path)
+      repeat until posix.dup(0) >= 1024
+      local _, _, code = base:listener("unix:" .. path, nil, print)
+      print(code, select(3, os.remove(path)))
+    ]])
   end)
 
   it("learns that a process has ended", function()
