@@ -91,9 +91,9 @@ static int l_condition(lua_State *L) {
 
 /* The condition stands at 1, the task at 2. */
 static int waitk(lua_State *L, int status, lua_KContext ctx) {
-  lev_condition *self = (lev_condition *)ctx;
-  lev_task *task = lev_toobject(L, 2);
-  (void)status;
+  lev_condition *self = lev_task_at(L, 1);
+  lev_task *task = lev_task_at(L, 2);
+  (void)status, (void)ctx;
   switch (lev_task_woken(L, task->head.base)) {
   case LEV_TIMEDOUT:
     return lev_timedout(L);

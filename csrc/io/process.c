@@ -220,8 +220,8 @@ static int l_status(lua_State *L) {
 }
 
 static int waitk(lua_State *L, int status, lua_KContext ctx) {
-  const lev_process *self = (const lev_process *)ctx;
-  (void)status;
+  const lev_process *self = lev_task_at(L, 1);
+  (void)status, (void)ctx;
   switch (lev_task_woken(L, self->head.base)) {
   case LEV_TIMEDOUT:
     return lev_timedout(L);

@@ -29,7 +29,7 @@ int l_running(lua_State *L) {
 }
 
 static int sleepk(lua_State *L, int status, lua_KContext ctx) {
-  const lev_object *self = lev_toobject(L, 1);
+  const lev_object *self = lev_task_at(L, 1);
   (void)status, (void)ctx;
   lev_task_woken(L, self->base);
   lua_pushboolean(L, 1);

@@ -84,8 +84,8 @@ static int answer(lua_State *L, lev_stream *self, lev_request *request,
 }
 
 static int readk(lua_State *L, int status, lua_KContext ctx) {
-  lev_stream *self = (lev_stream *)ctx;
-  (void)status;
+  lev_stream *self = lev_task_at(L, 1);
+  (void)status, (void)ctx;
   lev_outcome outcome = lev_task_woken(L, self->head.base);
   if (outcome != LEV_HAPPENED)
     return nothing(L, self, outcome == LEV_TIMEDOUT ? ETIMEDOUT : ECANCELED);

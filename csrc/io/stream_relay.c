@@ -103,8 +103,8 @@ static int conclude(lua_State *L, const lev_stream *source) {
 }
 
 static int relayk(lua_State *L, int status, lua_KContext ctx) {
-  const lev_stream *source = (const lev_stream *)ctx;
-  (void)status;
+  const lev_stream *source = lev_task_at(L, 1);
+  (void)status, (void)ctx;
   if (lev_task_woken(L, source->head.base) == LEV_TIMEDOUT) {
     lev_timedout(L);
     lua_pushinteger(L, (lua_Integer)source->moved);

@@ -234,9 +234,9 @@ static int overdue(lua_State *L, lev_stream *self, lev_sendfile *file) {
 }
 
 static int sendfilek(lua_State *L, int status, lua_KContext ctx) {
-  lev_stream *self = (lev_stream *)ctx;
-  lev_sendfile *file = lev_toobject(L, LEV_AT_FILE);
-  (void)status;
+  lev_stream *self = lev_task_at(L, 1);
+  lev_sendfile *file = lev_task_at(L, LEV_AT_FILE);
+  (void)status, (void)ctx;
   lev_task_woken(L, self->head.base);
   return self->file == file ? overdue(L, self, file) : conclude(L, file);
 }

@@ -190,8 +190,8 @@ static int failed(lua_State *L, const lev_stream *self) {
 }
 
 static int writek(lua_State *L, int status, lua_KContext ctx) {
-  const lev_stream *self = (const lev_stream *)ctx;
-  (void)status;
+  const lev_stream *self = lev_task_at(L, 1);
+  (void)status, (void)ctx;
   lev_outcome outcome = lev_task_woken(L, self->head.base);
   if (outcome == LEV_TIMEDOUT)
     return lev_timedout(L);

@@ -87,8 +87,8 @@ static int pushending(lua_State *L, lev_task *task) {
 }
 
 static int waitk(lua_State *L, int status, lua_KContext ctx) {
-  lev_task *task = (lev_task *)ctx;
-  (void)status;
+  lev_task *task = lev_task_at(L, 1);
+  (void)status, (void)ctx;
   if (lev_task_woken(L, task->head.base) == LEV_TIMEDOUT)
     return lev_timedout(L);
   return pushending(L, task);

@@ -236,7 +236,7 @@ static int receive(lua_State *L, lev_udp *self, bool list, double timeout) {
 }
 
 static int go_on(lua_State *L, bool list) {
-  lev_udp *self = lev_toobject(L, 1);
+  lev_udp *self = lev_task_at(L, 1);
   lev_base *base = self->head.base;
   if (lev_istask(L, base->state) && base->state->running == self->turn.task)
     lev_task_unhold(&self->turn);

@@ -131,15 +131,15 @@ static int sendone(lua_State *L, lev_udp *self, form f, double timeout) {
 }
 
 static int tok(lua_State *L, int status, lua_KContext ctx) {
-  lev_udp *self = (lev_udp *)ctx;
-  (void)status;
+  lev_udp *self = lev_task_at(L, 1);
+  (void)status, (void)ctx;
   int n = woken(L, self);
   return n > 0 ? n : sendone(L, self, TO, rest(self));
 }
 
 static int plaink(lua_State *L, int status, lua_KContext ctx) {
-  lev_udp *self = (lev_udp *)ctx;
-  (void)status;
+  lev_udp *self = lev_task_at(L, 1);
+  (void)status, (void)ctx;
   int n = woken(L, self);
   return n > 0 ? n : sendone(L, self, PLAIN, rest(self));
 }
@@ -274,8 +274,8 @@ static int sendlist(lua_State *L, lev_udp *self, double timeout) {
 }
 
 static int batchk(lua_State *L, int status, lua_KContext ctx) {
-  lev_udp *self = (lev_udp *)ctx;
-  (void)status;
+  lev_udp *self = lev_task_at(L, 1);
+  (void)status, (void)ctx;
   int n = woken(L, self);
   return n > 0 ? told(L, n) : sendlist(L, self, rest(self));
 }

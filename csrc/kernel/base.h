@@ -17,7 +17,7 @@
 #include "kernel/soon.h"
 #include "kernel/state.h"
 
-/* User values of a base. It is its own base, so LEV_UV_BASE stays nil. */
+/* User values of a base. It is its own base, so LEV_UV_BASE is its memory. */
 enum {
   LEV_UV_SLOTS = 2,     /* the pins: see pin.h */
   LEV_UV_ON_ERROR = 3,  /* set by base:on_error */

@@ -75,7 +75,11 @@ static lev_object *allocate(lua_State *L, lev_state *state,
                   type->size);
   lev_box *box = lua_newuserdatauv(L, sizeof *box, type->uservalues);
   box->type = type;
-  return box->object = lev_pool_take(L, state, type);
+  if (type->life != LEV_HELD)
+    return box->object = lev_pool_take(L, state, type);
+  box->object = lev_pool_hold(L, type->size);
+  lua_setiuservalue(L, -2, LEV_UV_BASE);
+  return box->object;
 }
 
 void *lev_new(lua_State *L, int base, const lev_type *type) {

@@ -8,7 +8,8 @@
  * - An object that is open stands in memory of its own, which is there even
  *   where Lua has freed its userdata, unless it is a plain one: see pool.h.
  * - User value 1 of every object is its base, so that a base outlives its
- *   children; the base lists its open children and closes them first.
+ *   children; the base lists its open children and closes them first. It stays
+ *   as long as the userdata, since even one that is closed points to its base.
  * - An object is pinned exactly while it may call back (see pin.h), or while
  *   it is closed but has something to hand over still: it lingers.
  *
@@ -40,6 +41,7 @@ typedef struct lev_object lev_object;
 typedef enum lev_life {
   LEV_APART, /* in a pool, and its userdata is a lev_box: see pool.h */
   LEV_LONE,  /* the same, but only tasks still look at one that is closed */
+  LEV_HELD,  /* apart, in memory of its own that its userdata holds, too */
   LEV_PLAIN  /* in its userdata: it holds nothing but memory, so it needs no
                  finalizer and no list */
 } lev_life;
@@ -111,7 +113,7 @@ typedef struct lev_box {
 enum { LEV_UV_BASE = 1, LEV_UV_CALLBACK = 2 };
 
 static inline bool lev_isapart(const lev_type *type) {
-  return type->life <= LEV_LONE;
+  return type->life != LEV_PLAIN;
 }
 
 /* Returns the object whose userdata stands at an index; NULL where there is no

@@ -67,12 +67,26 @@ void lev_pool_begin(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &chunks_key);
 }
 
+void *lev_pool_hold(lua_State *L, size_t size) {
+  luaL_checkstack(L, 3, NULL);
+  void *memory = memset(lua_newuserdatauv(L, size, 0), 0, size);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &chunks_key);
+  lua_pushvalue(L, -2);
+  lua_rawsetp(L, -2, memory);
+  lua_pop(L, 1);
+  return memory;
+}
+
+void lev_pool_letgo(lua_State *L, const void *memory) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &chunks_key);
+  lua_pushnil(L);
+  lua_rawsetp(L, -2, memory);
+  lua_pop(L, 1);
+}
+
 /* Returns new memory that the table holds. [-0, +0, m] */
 static void *hold(lua_State *L, size_t size) {
-  luaL_checkstack(L, 3, NULL);
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &chunks_key);
-  void *memory = memset(lua_newuserdatauv(L, size, 0), 0, size);
-  lua_rawsetp(L, -2, memory);
+  void *memory = lev_pool_hold(L, size);
   lua_pop(L, 1);
   return memory;
 }
@@ -154,10 +168,7 @@ lev_object *lev_pool_take(lua_State *L, lev_state *state,
 static void letgo(lua_State *L, lev_chunk *chunk) {
   unlist(chunk);
   chunk->pool->places -= chunk->places;
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &chunks_key);
-  lua_pushnil(L);
-  lua_rawsetp(L, -2, chunk);
-  lua_pop(L, 1);
+  lev_pool_letgo(L, chunk);
 }
 
 lev_object *lev_pool_give(lua_State *L, lev_object *object) {
@@ -176,7 +187,8 @@ lev_object *lev_pool_give(lua_State *L, lev_object *object) {
   return pool->dead;
 }
 
-/* A base is left alone: the scopes that its tasks are in may be gone. */
+/* What belongs to a base is left alone: the scopes that its tasks are in may be
+ * gone. */
 static void closeall(lua_State *L, lev_chunk *chunk) {
   for (; chunk != NULL; chunk = chunk->next) {
     for (uint64_t used = all(chunk) & ~chunk->free; used != 0;

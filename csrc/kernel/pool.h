@@ -12,8 +12,13 @@
  * Its memory goes back when the collector finds its userdata for the second
  * time: the first time closes it, and what was found with it may still look at
  * it then. Where nothing else would, the first time is enough: LEV_LONE, unless
- * a task has waited for it: its continuation has the address, and may run when
- * a finalizer of a script brings the task and its base back.
+ * a task has waited for it: its continuation looks at it, and may run when a
+ * finalizer of a script brings the task and its base back.
+ *
+ * Finalizers may bring a userdata back again and again. So who has no list of
+ * who points to it is never given back: LEV_HELD, the memory of a base, goes
+ * with the userdata of it, which all that it has made holds. And who looks at
+ * an object does so by its userdata: see lev_task_at.
  */
 #ifndef LEV_POOL_H
 #define LEV_POOL_H
@@ -31,6 +36,11 @@ lev_object *lev_pool_take(lua_State *L, lev_state *state, const lev_type *type);
  * box; returns what that is to point to: an object of the type that is closed
  * for good. [-0, +0, -] */
 lev_object *lev_pool_give(lua_State *L, lev_object *object);
+
+/* Pushes new zeroed memory that the registry holds, or lets it go.
+ * [-0, +1, m] [-0, +0, -] */
+void *lev_pool_hold(lua_State *L, size_t size);
+void lev_pool_letgo(lua_State *L, const void *memory);
 
 /* Closes what is open still and belongs to no base when the Lua state closes.
  * [-0, +0, -] */

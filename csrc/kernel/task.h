@@ -10,8 +10,9 @@
  *   ...
  *   return lev_task_wait(L, task, &kind, ...);       it waits
  *
- *   static int k(lua_State *L, int status, lua_KContext object) {
- *     switch (lev_task_woken(L, base)) ...         it was woken: why?
+ *   static int k(lua_State *L, int status, lua_KContext ctx) {
+ *     lev_eventobject *self = lev_task_at(L, 1);
+ *     switch (lev_task_woken(L, self->head.base)) ...  it was woken: why?
  *
  * - A task is pinned from its start to its end. It stands among the waiters of
  *   what it waits for, and is taken out before it is resumed.
@@ -19,7 +20,9 @@
  *   by the continuation, inside the coroutine, where lack of memory is an error
  *   like any other.
  * - A continuation that finds no outcome was entered by a foreign
- *   coroutine.resume; the task is lost then, and ends with an error.
+ *   coroutine.resume; the task is lost then, and ends with an error. That may
+ *   come so late that the memory of what it waited for, or of the task, went
+ *   back: so it looks for objects on its stack.
  */
 #ifndef LEV_TASK_H
 #define LEV_TASK_H
@@ -215,7 +218,7 @@ void lev_task_park(lev_task *task);
 
 /* Begins to wait for an object: `return lev_task_yield(...)`. The task stands
  * in the place of the only one that may wait, or in the list that begins there.
- * The continuation gets the object. [-0, +0, -] */
+ * The object is to stand on the stack, for lev_task_at. [-0, +0, -] */
 static inline int lev_task_yield(lua_State *L, lev_task *task,
                                  const lev_waitkind *kind, lev_task **place,
                                  lev_object *object) {
@@ -236,7 +239,7 @@ static inline int lev_task_yield(lua_State *L, lev_task *task,
     lev_task_park(task);
   if (kind->over)
     lev_task_wake(task, LEV_HAPPENED);
-  return lua_yieldk(L, 0, (lua_KContext)object, kind->k);
+  return lua_yieldk(L, 0, 0, kind->k);
 }
 
 /* Takes a task out of the place where it waits. [-0, +0, -] */
@@ -268,6 +271,15 @@ void lev_task_lose(lev_task *task);
 void lev_task_hold(lev_task *task, lev_hold *hold);
 void lev_task_unhold(lev_hold *hold);
 void lev_task_leave(lev_task *task);
+
+/* In a continuation: the object at an index. Raises where its memory went back:
+ * the coroutine was resumed by another. [-0, +0, v] */
+LEV_COLD void *lev_task_stray(lua_State *L);
+
+static inline void *lev_task_at(lua_State *L, int index) {
+  lev_object *object = lev_toobject(L, index);
+  return object->dead ? lev_task_stray(L) : object;
+}
 
 /* In a continuation: how the wait ended. Raises where the task was canceled.
  * [-0, +0, v] */

@@ -65,25 +65,37 @@ static bool collects(lua_State *L) {
   return strcmp(ar.namewhat, "metamethod") == 0 && strcmp(ar.name, "__gc") == 0;
 }
 
-/* Lets the collector, which has called, come again for the closed object at 1:
- * it holds nothing any more unless libevent points to it still. */
-static void leave(lua_State *L, lev_object *self) {
-  self->collected = true;
-  for (int uv = 1; !self->givenup && uv <= self->type->uservalues; uv++) {
+/* The closed object at 1 holds nothing any more but its base. */
+static void empty(lua_State *L, const lev_object *self) {
+  for (int uv = LEV_UV_BASE + 1; uv <= self->type->uservalues; uv++) {
     lua_pushnil(L);
     lua_setiuservalue(L, 1, uv);
   }
+}
+
+/* Lets the collector, which has called, come again for the closed object at
+ * 1. */
+static void leave(lua_State *L, lev_object *self) {
+  self->collected = true;
+  if (!self->givenup) /* libevent does not point to it any more */
+    empty(L, self);
   lua_pushvalue(L, lua_upvalueindex(1));
   lua_setmetatable(L, 1);
 }
 
 /* Lets the memory of the closed object at 1 go, if that may be. */
 static bool release(lua_State *L, lev_object *self) {
+  bool held = self->type->life == LEV_HELD;
   bool lone = self->type->life == LEV_LONE && !self->awaited;
-  if (!(self->collected || lone) || self->givenup || self->slot != 0)
+  if (!(self->collected || lone || held) || self->givenup || self->slot != 0)
     return false;
   lev_box *box = lua_touserdata(L, 1);
-  box->object = lev_pool_give(L, self);
+  if (held) {
+    empty(L, self);
+    lev_pool_letgo(L, self);
+  } else {
+    box->object = lev_pool_give(L, self);
+  }
   return true;
 }
 

@@ -161,6 +161,11 @@ static int intruded(lua_State *L, const lev_state *state) {
   return lua_error(L);
 }
 
+void *lev_task_stray(lua_State *L) {
+  intruded(L, lev_getstate(L));
+  return NULL;
+}
+
 lev_outcome lev_task_outcome(lua_State *L, lev_base *base) {
   lev_task *task = base->state->running;
   if (task == NULL || task->co != L || task->outcome == LEV_NOTHING)

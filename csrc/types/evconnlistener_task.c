@@ -89,10 +89,21 @@ static int accept1(lua_State *L, lev_evconnlistener *self) {
   return lev_closed(L);
 }
 
+/* The collector may have found the socket that is to be opened, and a finalizer
+ * have brought the task back. */
+static void renew(lua_State *L) {
+  const lev_object *socket = lev_toobject(L, LEV_SOCKET);
+  if (!socket->dead)
+    return;
+  lev_new(L, 0, &lev_socket_type);
+  lua_replace(L, LEV_SOCKET);
+}
+
 static int acceptk(lua_State *L, int status, lua_KContext ctx) {
-  lev_evconnlistener *self = (lev_evconnlistener *)ctx;
-  (void)status;
+  lev_evconnlistener *self = lev_task_at(L, 1);
+  (void)status, (void)ctx;
   lev_outcome outcome = lev_task_woken(L, self->head.base);
+  renew(L);
   double until = lua_tonumber(L, LEV_UNTIL);
   if (outcome == LEV_CLOSED || !self->head.open)
     return lev_closed(L);

@@ -346,6 +346,7 @@ const lev_type lev_event_base = {
   .name = "libevent.event_base",
   .size = sizeof(lev_base),
   .uservalues = LEV_BASE_UVS,
+  .life = LEV_HELD,
   .methods = methods,
   .functions = functions,
   .free = free_event_base,

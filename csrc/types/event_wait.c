@@ -17,8 +17,8 @@ void lev_event_idle(lev_eventobject *self) {
 }
 
 static int waitk(lua_State *L, int status, lua_KContext ctx) {
-  const lev_eventobject *self = (const lev_eventobject *)ctx;
-  (void)status;
+  const lev_eventobject *self = lev_task_at(L, 1);
+  (void)status, (void)ctx;
   if (!lev_task_happened(L, self->head.base))
     return lev_task_unhappened(L, self->head.base);
   lua_pushvalue(L, lua_upvalueindex(2 + lev_whatset(self->happened)));
