@@ -349,7 +349,9 @@ void lev_task_due(const lev_frame *f, lev_object *self) {
     /* Its own entry has just been taken out, so there is room. */
     lev_deadline_add(f->L, self, lua_gettop(f->L), left);
   } else if (task->state == LEV_WAITING && task->due > 0) {
-    bool late = task->kind->late != NULL && task->kind->late(task);
+    /* Of a coroutine that was closed nothing may be left to look at. */
+    bool late = task->kind->late != NULL && lua_status(task->co) == LUA_YIELD &&
+                task->kind->late(task);
     if (!late && task->kind->left != NULL)
       task->kind->left(task);
     lev_task_unwait(task);

@@ -39,7 +39,8 @@ struct lev_bufferevent {
   lev_object head;
   struct bufferevent *ptr;
   lev_evbuffer *input, *output; /* views, kept by the user values; or NULL */
-  lev_bufferevent *partner;     /* of a pair, kept by the user value; or NULL */
+  lev_bufferevent *partner;     /* of a pair, kept by the user value; NULL once
+                                   that is closed */
   lev_soon soon;
   lev_occurrence later[2]; /* what 'soon' tells the event callback of reading,
                               and of writing; or nothing */
@@ -56,6 +57,7 @@ struct lev_bufferevent {
   int error;           /* errno of a send that failed before libevent's will */
   short called;        /* EV_READ, EV_WRITE: callbacks that are set */
   short due;           /* EV_READ, EV_WRITE: callbacks that 'soon' calls */
+  bool paired;         /* it is an end of a pair */
   bool listens;        /* there is an event callback */
   bool reading;        /* the script wants input */
   bool writing;        /* the script wants output to be sent */
@@ -73,12 +75,13 @@ extern const lev_type lev_bufferevent_type;
 lev_bufferevent *lev_bufferevent_self(lua_State *L);
 
 static inline bool lev_ispair(const lev_bufferevent *self) {
-  return self->partner != NULL;
+  return self->paired;
 }
 
 /* Whether the other end of a pair is closed. [-0, +0, -] */
 static inline bool lev_isalone(const lev_bufferevent *self) {
-  return lev_ispair(self) && !self->partner->head.open;
+  return lev_ispair(self) &&
+         (self->partner == NULL || !self->partner->head.open);
 }
 
 static inline size_t lev_unread(const lev_bufferevent *self) {

@@ -28,7 +28,6 @@ static void closeviews(lua_State *L, lev_bufferevent *self) {
     lev_close(L, &self->input->head);
   if (self->output != NULL)
     lev_close(L, &self->output->head);
-  self->input = self->output = NULL;
 }
 
 void lev_bufferevent_dropfd(lev_bufferevent *self) {
@@ -43,6 +42,9 @@ void lev_bufferevent_free(lua_State *L, lev_object *object) {
   lev_bufferevent *self = (lev_bufferevent *)object;
   lev_soon_del(&self->soon);
   closeviews(L, self);
+  if (self->partner != NULL) /* the collector may never come to that */
+    self->partner->partner = NULL;
+  self->partner = NULL;
   lev_count_read(self);
   bufferevent_setcb(self->ptr, NULL, NULL, NULL, NULL);
   bufferevent_disable(self->ptr, EV_READ | EV_WRITE);

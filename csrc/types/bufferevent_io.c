@@ -241,6 +241,7 @@ static int pushview(lua_State *L, lev_bufferevent *self, lev_evbuffer **view,
   lua_pushvalue(L, -1);
   lua_setiuservalue(L, 1, kind->uservalue);
   *view = made;
+  made->at = view;
   return 1;
 }
 

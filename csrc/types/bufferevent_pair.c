@@ -31,14 +31,15 @@ int l_bufferevent_pair_new(lua_State *L) {
   lua_settop(L, 1);
   lev_bufferevent *one = lev_new(L, 1, &lev_bufferevent_type);
   lev_bufferevent *other = lev_new(L, 1, &lev_bufferevent_type);
-  one->partner = other;
-  other->partner = one;
+  one->paired = other->paired = true;
   lua_pushvalue(L, 3);
   lua_setiuservalue(L, 2, LEV_UV_PARTNER);
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, 3, LEV_UV_PARTNER);
   lev_bufferevent_open(one, newend(L, base), -1);
   lev_bufferevent_open(other, newend(L, base), -1);
+  one->partner = other;
+  other->partner = one;
   return 2;
 }
 
@@ -85,7 +86,7 @@ static void shift(lev_bufferevent *from, lev_bufferevent *to, bool all) {
 
 void lev_pair_move(lua_State *L, lev_bufferevent *self, int index, short all) {
   lev_bufferevent *partner = self->partner;
-  if (!self->head.open || !partner->head.open)
+  if (!self->head.open || lev_isalone(self))
     return;
   shift(self, partner, all & EV_WRITE);
   shift(partner, self, all & EV_READ);

@@ -263,6 +263,8 @@ static void free_evbuffer(lua_State *L, lev_object *object) {
   lev_evbuffer *self = (lev_evbuffer *)object;
   (void)L;
   lev_evbuffer_quiet(self);
+  if (self->at != NULL) /* the collector may never come to the owner */
+    *self->at = NULL;
   if (self->view == NULL && self->ptr != NULL)
     evbuffer_free(self->ptr);
   self->ptr = NULL;

@@ -34,7 +34,8 @@ typedef struct lev_evbuffer {
   lev_object head;
   struct evbuffer *ptr;
   const lev_evbufferview *view;    /* NULL for a buffer of its own */
-  lev_object *owner;               /* the bufferevent of a view */
+  lev_object *owner;               /* the bufferevent of a view, and where it */
+  struct lev_evbuffer **at;        /* points to that; or NULL */
   struct evbuffer_cb_entry *entry; /* while there are change callbacks */
   size_t added, deleted;           /* what they were not told of yet */
   bool telling;                    /* they are being called */

@@ -59,6 +59,48 @@ local function survives(hinder)
   helper.prints("true\ttrue\n", prepare .. hinder .. go_on)
 end
 
+--- The collector calls the finalizers of what is younger than 400 others, or
+-- than as many as `left` says, where it can, and of what is older where it
+-- cannot.
+local halves = [[
+  local libevent = require "libevent"
+  debug.sethook() -- nobody else is to collect
+  collectgarbage "stop"
+  collectgarbage("incremental", 100, 50, 3)
+  local base = libevent.event_base()
+  local called = 0
+  local function fill(n)
+    for _ = 1, n do
+      setmetatable({}, { __gc = function()
+        called = called + 1
+      end })
+    end
+  end
+  local function deep(n, fn)
+    if n > 0 then
+      string.gsub("x", "x", function() deep(n - 1, fn) end)
+    else
+      fn()
+    end
+  end
+  local function clean()
+    for _ = 1, 4 do
+      collectgarbage()
+    end
+  end
+  local function halve(depth)
+    called = 0
+    repeat
+      collectgarbage("step", 0)
+    until called > 0
+    pcall(deep, depth, function()
+      for _ = 1, 60 do
+        collectgarbage("step", 0)
+      end
+    end)
+  end
+]]
+
 describe("an object whose finalizer Lua leaves out", function()
   it("at the end of the C stack is closed by its base", function()
     survives [[
@@ -157,6 +199,108 @@ describe("an object whose finalizer Lua leaves out", function()
       main:loop()
       print(woken > 0, "end")
       os.exit(0, false) -- a base that is left so leaks
+    ]])
+  end)
+
+  it("may be a bufferevent whose view was found", function()
+    helper.prints("end\n", halves .. [[
+      local function make()
+        local bev = base:bufferevent((libevent.socketpair()))
+        fill(400)
+        bev:input()
+        bev:output()
+      end
+      for depth = 190, 200 do
+        make()
+        halve(depth)
+        clean()
+      end
+      base:close()
+      print "end"
+    ]])
+  end)
+
+  it("may be an end of a pair whose other end was found", function()
+    helper.prints("end\n", halves .. [[
+      local function make(left)
+        fill(400)
+        local one = base:pair()
+        fill(left)
+        local meta, times = {}, 0
+        function meta.__gc(self)
+          times = times + 1
+          if times < 4 then
+            setmetatable(self, meta)
+          end
+          if times > 1 then
+            pcall(one.write, one, "x")
+            pcall(one.shutdown, one, "rw")
+            pcall(one.partner, one)
+          end
+        end
+        setmetatable({}, meta)
+      end
+      for depth = 194, 198 do
+        for left = 1, 12 do
+          make(left)
+          halve(depth)
+          clean()
+        end
+      end
+      base:close()
+      print "end"
+    ]])
+  end)
+
+  it("may be a stream whose reader has lost its coroutine", function()
+    helper.prints("canceled\n", [[
+      local libevent, posix = require "libevent", require "spec.posix"
+      debug.sethook() -- nobody else is to collect
+      collectgarbage "stop"
+      local base = libevent.event_base()
+      local function deep(n)
+        if n > 0 then
+          string.gsub("x", "x", function() deep(n - 1) end)
+        else
+          collectgarbage()
+          collectgarbage()
+        end
+      end
+      local function begin(n)
+        local co
+        local mine, theirs = libevent.socketpair()
+        local task = base:task(function(stream)
+          co = coroutine.running()
+          stream:readuntil(("delimiter"):rep(20) .. n, 1000, 0.01)
+        end, base:stream(mine))
+        base:loop "nowait"
+        coroutine.close(co)
+        return task, theirs
+      end
+      for n = 190, 200 do
+        local task, theirs = begin(n)
+        local writes = base:timer(function() -- the turn that gives up
+          pcall(posix.write, theirs:fd(), ("delimit"):rep(50))
+        end)
+        local over = base:timer(function() end)
+        writes:add(0)
+        over:add(0.01)
+        pcall(deep, n)
+        local junk = {}
+        for i = 1, 2000 do
+          junk[i] = ("A"):rep(200) .. i
+        end
+        repeat
+          local _, left = over:pending()
+        until left == 0
+        while not task:is_done() do
+          base:loop "once"
+        end
+        if n == 200 then
+          print(task:status())
+        end
+      end
+      base:close()
     ]])
   end)
 
