@@ -101,13 +101,12 @@ void lev_setbackground(lev_object *self, bool background) {
   lev_slots_idle(self->base);
 }
 
-void lev_unpinat(lua_State *L, lev_object *self, int slots) {
+/* Makes the slot of an object a free one. */
+static void vacate(lev_object *self) {
   lev_slots *s = &self->base->slots;
   uint32_t slot = self->slot;
   if (s->cells[slot] != 0)
     lev_deadline_del(self);
-  lua_pushboolean(L, 0);
-  lua_rawseti(L, slots, slot);
   s->cells[slot] = s->free;
   s->free = slot;
   s->used--;
@@ -117,12 +116,19 @@ void lev_unpinat(lua_State *L, lev_object *self, int slots) {
   lev_slots_idle(self->base);
 }
 
+void lev_unpinat(lua_State *L, lev_object *self, int slots) {
+  lua_pushboolean(L, 0);
+  lua_rawseti(L, slots, self->slot);
+  vacate(self);
+}
+
 void lev_unpin(lua_State *L, lev_object *self) {
   if (self->slot == 0)
     return;
   if (lev_slots_push(L, self->base))
     lev_unpinat(L, self, lua_gettop(L));
-  self->slot = 0;
+  else
+    vacate(self);
   lua_pop(L, 1);
 }
 
@@ -132,7 +138,8 @@ void lev_freegivenup(lua_State *L, lev_base *base, const lev_object *but) {
        slot++) {
     lua_rawgeti(L, -1, slot);
     lev_object *self = lev_toobject(L, -1);
-    if (self != NULL && self != but && !self->open && !self->lingering) {
+    if (self != NULL && self->slot == slot && self != but && !self->open &&
+        !self->lingering) {
       if (self->type->free != NULL)
         self->type->free(L, self);
       self->givenup = false;

@@ -5,7 +5,8 @@
  * nobody holds is collected with everything pinned to it. Its first places
  * hold the base itself and the strings that callbacks get, since a callback
  * must not allocate before its protected call. Each other slot holds a pinned
- * object, which knows its slot, or false.
+ * object, which knows its slot, or false; or what was pinned there until the
+ * base was being collected, but a script has brought it back.
  *
  * Beside it stands an array of C cells, one for each slot: the place of the
  * object's deadline in the heap (0 for none), or where the slot is free, the

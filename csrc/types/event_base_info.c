@@ -265,7 +265,7 @@ static int list(lua_State *L) {
     lua_rawgeti(L, 4, slot);
     const lev_object *o = lev_toobject(L, -1);
     lua_pop(L, 1);
-    if (o != NULL && o->type->life == LEV_PLAIN)
+    if (o != NULL && o->slot == slot && o->type->life == LEV_PLAIN)
       addentry(L, o, t, ++n);
   }
   lua_settop(L, 3);

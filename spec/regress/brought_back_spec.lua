@@ -198,6 +198,41 @@ describe("tasks that are brought back while they accept", function()
   end)
 end)
 
+describe("a base that is brought back", function()
+  it("has let go of what was found with it", function()
+    helper.prints(
+      "empty\ntrue\ntrue\tdone\t0\t0\n",
+      [[
+      local libevent = require "libevent"
+      collectgarbage "stop"
+      do
+        local base = libevent.event_base()
+        setmetatable({}, {
+          __gc = function()
+            local rang
+            print(base:loop "nowait")
+            print(base:reinit())
+            base:timer(function()
+              rang = true
+            end):add(0)
+            base:loop()
+            local task = base:task(libevent.sleep, 0.01)
+            base:loop()
+            print(rang, task:status(), #base:objects(), #base:tasks())
+          end,
+        })
+        base:task(libevent.sleep, 100)
+        base:signal("USR1", print):add()
+        base:loop "nowait"
+      end
+      for _ = 1, 3 do
+        collectgarbage()
+      end
+    ]]
+    )
+  end)
+end)
+
 describe("a task that has ended and waited before", function()
   it("does not look at its base when both are found again", function()
     helper.prints("", [[
