@@ -91,7 +91,6 @@ static int l_condition(lua_State *L) {
 
 /* The condition stands at 1, the task at 2. */
 static int waitk(lua_State *L, int status, lua_KContext ctx) {
-  lev_condition *self = lev_task_at(L, 1);
   lev_task *task = lev_task_at(L, 2);
   (void)status, (void)ctx;
   switch (lev_task_woken(L, task->head.base)) {
@@ -100,8 +99,8 @@ static int waitk(lua_State *L, int status, lua_KContext ctx) {
   case LEV_CLOSED:
     return lev_closed(L);
   default:
-    if (task->wait.at != NULL)
-      unserve(self, task);
+    if (task->wait.at != NULL) /* so the condition is open */
+      unserve(lev_toobject(L, 1), task);
     lua_pushboolean(L, 1);
     return 1;
   }
