@@ -89,18 +89,16 @@ static int l_condition(lua_State *L) {
   return create(L, 0, 1);
 }
 
-/* The condition stands at 1, the task at 2. */
-static int waitk(lua_State *L, int status, lua_KContext ctx) {
-  lev_task *task = lev_task_at(L, 2);
-  (void)status, (void)ctx;
-  switch (lev_task_woken(L, task->head.base)) {
+static int waitk(lua_State *L, int status, lua_KContext state) {
+  (void)status;
+  switch (lev_task_woken(L, state)) {
   case LEV_TIMEDOUT:
     return lev_timedout(L);
   case LEV_CLOSED:
     return lev_closed(L);
   default:
-    if (task->wait.at != NULL) /* so the condition is open */
-      unserve(lev_toobject(L, 1), task);
+    if (lev_task_running(state)->wait.at != NULL) /* so it is open */
+      unserve(lev_task_object(state), lev_task_running(state));
     lua_pushboolean(L, 1);
     return 1;
   }
@@ -128,8 +126,6 @@ static int l_condition_wait(lua_State *L) {
   double timeout = lev_opttimeout(L, 2);
   lev_task *task = lev_task_check(L, lev_getstate(L));
   lua_settop(L, 1);
-  lev_task_push(L, task);
-  task->head.awaited = true; /* its own continuation looks at it */
   return lev_task_wait(L, task, &waiting, &self->waiters.first, &self->head,
                        timeout);
 }

@@ -219,16 +219,15 @@ static int l_status(lua_State *L) {
   return 1;
 }
 
-static int waitk(lua_State *L, int status, lua_KContext ctx) {
-  const lev_process *self = lev_task_at(L, 1);
-  (void)status, (void)ctx;
-  switch (lev_task_woken(L, self->head.base)) {
+static int waitk(lua_State *L, int status, lua_KContext state) {
+  (void)status;
+  switch (lev_task_woken(L, state)) {
   case LEV_TIMEDOUT:
     return lev_timedout(L);
   case LEV_CLOSED:
     return lev_closed(L);
   default:
-    return pushstatus(L, self->status);
+    return pushstatus(L, ((const lev_process *)lev_task_object(state))->status);
   }
 }
 

@@ -28,10 +28,9 @@ int l_running(lua_State *L) {
   return 1;
 }
 
-static int sleepk(lua_State *L, int status, lua_KContext ctx) {
-  const lev_object *self = lev_task_at(L, 1);
-  (void)status, (void)ctx;
-  lev_task_woken(L, self->base);
+static int sleepk(lua_State *L, int status, lua_KContext state) {
+  (void)status;
+  lev_task_woken(L, state);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -55,7 +54,6 @@ int l_sleep(lua_State *L) {
   double seconds = lev_checkseconds(L, 1);
   lev_task *task = lev_task_check(L, lev_getstate(L));
   lua_settop(L, 0);
-  lev_task_push(L, task);
   if (seconds <= 0)
     return lev_task_wait(L, task, &passing, NULL, NULL, -1);
   return lev_task_wait(L, task, &sleeping, NULL, NULL, seconds);

@@ -57,7 +57,7 @@ static int finish(lua_State *L, lev_task *task, lev_scope *scope, bool ok) {
   return lua_error(L);
 }
 
-static int joink(lua_State *L, int status, lua_KContext ctx);
+static int joink(lua_State *L, int status, lua_KContext state);
 
 static const lev_waitkind joining = {
   .what = "the tasks of its scope",
@@ -74,10 +74,10 @@ static int join(lua_State *L, lev_task *task, bool ok) {
   return lev_task_wait(L, task, &joining, &scope->joining, &scope->head, -1);
 }
 
-static int joink(lua_State *L, int status, lua_KContext ctx) {
-  lev_scope *scope = lua_touserdata(L, LEV_SCOPE);
-  (void)status, (void)ctx;
-  lev_outcome outcome = lev_task_woken(L, scope->head.base);
+static int joink(lua_State *L, int status, lua_KContext state) {
+  (void)status;
+  lev_outcome outcome = lev_task_woken(L, state);
+  lev_scope *scope = lev_task_object(state);
   if (outcome == LEV_CANCELED || scope->owner->doomed > 0) {
     scope->cut = true;
     lev_scope_cancelchildren(scope);

@@ -9,7 +9,7 @@
 #include "kernel/convert.h"
 #include "kernel/result.h"
 
-static int readk(lua_State *L, int status, lua_KContext ctx);
+static int readk(lua_State *L, int status, lua_KContext state);
 
 static const lev_waitkind reading = {
   .what = "read",
@@ -83,13 +83,13 @@ static int answer(lua_State *L, lev_stream *self, lev_request *request,
   return nothing(L, self, ECANCELED);
 }
 
-static int readk(lua_State *L, int status, lua_KContext ctx) {
-  lev_stream *self = lev_task_at(L, 1);
-  (void)status, (void)ctx;
-  lev_outcome outcome = lev_task_woken(L, self->head.base);
+static int readk(lua_State *L, int status, lua_KContext state) {
+  (void)status;
+  lev_outcome outcome = lev_task_woken(L, state);
+  lev_stream *self = lev_task_object(state);
   if (outcome != LEV_HAPPENED)
     return nothing(L, self, outcome == LEV_TIMEDOUT ? ETIMEDOUT : ECANCELED);
-  double due = self->head.base->state->running->due;
+  double due = lev_task_running(state)->due;
   double now = due > 0 ? lev_now() : 0;
   lev_request request = self->request;
   return answer(L, self, &request, due > 0 ? fmax(due - now, 0) : -1);

@@ -102,10 +102,11 @@ static int conclude(lua_State *L, const lev_stream *source) {
   return 1;
 }
 
-static int relayk(lua_State *L, int status, lua_KContext ctx) {
-  const lev_stream *source = lev_task_at(L, 1);
-  (void)status, (void)ctx;
-  if (lev_task_woken(L, source->head.base) == LEV_TIMEDOUT) {
+static int relayk(lua_State *L, int status, lua_KContext state) {
+  (void)status;
+  lev_outcome outcome = lev_task_woken(L, state);
+  const lev_stream *source = lev_task_object(state);
+  if (outcome == LEV_TIMEDOUT) {
     lev_timedout(L);
     lua_pushinteger(L, (lua_Integer)source->moved);
     return 4;

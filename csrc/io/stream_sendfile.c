@@ -165,7 +165,7 @@ const lev_type lev_sendfile_type = {
 
 /* The call. */
 
-static int sendfilek(lua_State *L, int status, lua_KContext ctx);
+static int sendfilek(lua_State *L, int status, lua_KContext state);
 
 /* The continuation looks whether it is. */
 static bool islate(lev_task *task) {
@@ -233,11 +233,11 @@ static int overdue(lua_State *L, lev_stream *self, lev_sendfile *file) {
   return 4;
 }
 
-static int sendfilek(lua_State *L, int status, lua_KContext ctx) {
-  lev_stream *self = lev_task_at(L, 1);
-  lev_sendfile *file = lev_task_at(L, LEV_AT_FILE);
-  (void)status, (void)ctx;
-  lev_task_woken(L, self->head.base);
+static int sendfilek(lua_State *L, int status, lua_KContext state) {
+  (void)status;
+  lev_task_woken(L, state);
+  lev_stream *self = lev_task_object(state);
+  lev_sendfile *file = lev_toobject(L, LEV_AT_FILE);
   return self->file == file ? overdue(L, self, file) : conclude(L, file);
 }
 

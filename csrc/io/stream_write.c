@@ -171,7 +171,7 @@ static void handbuffers(lua_State *L, lev_stream *self) {
     lev_stream_flush(self);
 }
 
-static int writek(lua_State *L, int status, lua_KContext ctx);
+static int writek(lua_State *L, int status, lua_KContext state);
 
 static const lev_waitkind writing = { .what = "write", .k = writek };
 static const lev_waitkind flushing = { .what = "flush", .k = writek };
@@ -189,10 +189,10 @@ static int failed(lua_State *L, const lev_stream *self) {
   return lev_failure(L, "write", self->error != 0 ? self->error : EPIPE);
 }
 
-static int writek(lua_State *L, int status, lua_KContext ctx) {
-  const lev_stream *self = lev_task_at(L, 1);
-  (void)status, (void)ctx;
-  lev_outcome outcome = lev_task_woken(L, self->head.base);
+static int writek(lua_State *L, int status, lua_KContext state) {
+  (void)status;
+  lev_outcome outcome = lev_task_woken(L, state);
+  const lev_stream *self = lev_task_object(state);
   if (outcome == LEV_TIMEDOUT)
     return lev_timedout(L);
   if (outcome == LEV_CLOSED || !self->head.open)

@@ -86,12 +86,11 @@ static int pushending(lua_State *L, lev_task *task) {
   }
 }
 
-static int waitk(lua_State *L, int status, lua_KContext ctx) {
-  lev_task *task = lev_task_at(L, 1);
-  (void)status, (void)ctx;
-  if (lev_task_woken(L, task->head.base) == LEV_TIMEDOUT)
+static int waitk(lua_State *L, int status, lua_KContext state) {
+  (void)status;
+  if (lev_task_woken(L, state) == LEV_TIMEDOUT)
     return lev_timedout(L);
-  return pushending(L, task);
+  return pushending(L, lev_task_object(state));
 }
 
 static const lev_waitkind waiting = {

@@ -163,8 +163,8 @@ static bool receiveone(lua_State *L, lev_udp *self) {
   return true;
 }
 
-static int onek(lua_State *L, int status, lua_KContext ctx);
-static int listk(lua_State *L, int status, lua_KContext ctx);
+static int onek(lua_State *L, int status, lua_KContext state);
+static int listk(lua_State *L, int status, lua_KContext state);
 
 /* What comes in the same moment counts. */
 static bool late(lev_task *reader) {
@@ -219,8 +219,7 @@ static int pass(lua_State *L, lev_udp *self, bool list, double timeout) {
   lev_task_unhold(&self->turn); /* of one that has lost its coroutine */
   self->turn.left = left;
   lev_task_hold(task, &self->turn);
-  self->head.awaited = true; /* by its continuation, which looks at it */
-  return lev_task_yield(L, task, &passing[list], NULL, NULL);
+  return lev_task_yield(L, task, &passing[list], NULL, &self->head);
 }
 
 /* Receives or waits. The socket is at 1; for a list, its length is at 2. */
@@ -235,29 +234,34 @@ static int receive(lua_State *L, lev_udp *self, bool list, double timeout) {
   return await(L, self, list, timeout);
 }
 
-static int go_on(lua_State *L, bool list) {
-  lev_udp *self = lev_task_at(L, 1);
-  lev_base *base = self->head.base;
-  if (lev_istask(L, base->state) && base->state->running == self->turn.task)
+/* The task takes its turn, if that was kept for it. */
+static void take(lev_udp *self, const lev_task *task) {
+  if (self->turn.task == task)
     lev_task_unhold(&self->turn);
-  lev_outcome outcome = lev_task_woken(L, base);
+}
+
+static int go_on(lua_State *L, bool list, lua_KContext state) {
+  if (lev_istask(L, (const lev_state *)state))
+    take(lev_task_object(state), lev_task_running(state));
+  lev_outcome outcome = lev_task_woken(L, state);
+  lev_udp *self = lev_task_object(state);
   if (outcome == LEV_TIMEDOUT)
     return lev_timedout(L);
   if (outcome == LEV_CLOSED || !self->head.open)
     return lev_closed(L);
-  double due = base->state->running->due;
+  double due = lev_task_running(state)->due;
   self->burst = 0;
   return receive(L, self, list, due > 0 ? fmax(due - lev_now(), 0) : -1);
 }
 
-static int onek(lua_State *L, int status, lua_KContext ctx) {
-  (void)status, (void)ctx;
-  return go_on(L, false);
+static int onek(lua_State *L, int status, lua_KContext state) {
+  (void)status;
+  return go_on(L, false, state);
 }
 
-static int listk(lua_State *L, int status, lua_KContext ctx) {
-  (void)status, (void)ctx;
-  return go_on(L, true);
+static int listk(lua_State *L, int status, lua_KContext state) {
+  (void)status;
+  return go_on(L, true, state);
 }
 
 void lev_udp_checkfree(lua_State *L, const lev_udp *self) {

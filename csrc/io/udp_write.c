@@ -56,9 +56,9 @@ static const lev_address *checktarget(lua_State *L, lev_udp *self, int arg) {
 
 /* Waiting. */
 
-static int tok(lua_State *L, int status, lua_KContext ctx);
-static int plaink(lua_State *L, int status, lua_KContext ctx);
-static int batchk(lua_State *L, int status, lua_KContext ctx);
+static int tok(lua_State *L, int status, lua_KContext state);
+static int plaink(lua_State *L, int status, lua_KContext state);
+static int batchk(lua_State *L, int status, lua_KContext state);
 
 /* Nobody waits for the event any more. */
 static void left(lev_task *writer) {
@@ -96,8 +96,9 @@ static int await(lua_State *L, lev_udp *self, form f, double timeout) {
 }
 
 /* In a continuation: 0 if it goes on, else how many results tell why not. */
-static int woken(lua_State *L, const lev_udp *self) {
-  lev_outcome outcome = lev_task_woken(L, self->head.base);
+static int woken(lua_State *L, lua_KContext state) {
+  lev_outcome outcome = lev_task_woken(L, state);
+  const lev_udp *self = lev_task_object(state);
   if (outcome == LEV_TIMEDOUT)
     return lev_timedout(L);
   if (outcome == LEV_CLOSED || !self->head.open)
@@ -130,17 +131,17 @@ static int sendone(lua_State *L, lev_udp *self, form f, double timeout) {
   return 1;
 }
 
-static int tok(lua_State *L, int status, lua_KContext ctx) {
-  lev_udp *self = lev_task_at(L, 1);
-  (void)status, (void)ctx;
-  int n = woken(L, self);
+static int tok(lua_State *L, int status, lua_KContext state) {
+  (void)status;
+  int n = woken(L, state);
+  lev_udp *self = lev_task_object(state);
   return n > 0 ? n : sendone(L, self, TO, rest(self));
 }
 
-static int plaink(lua_State *L, int status, lua_KContext ctx) {
-  lev_udp *self = lev_task_at(L, 1);
-  (void)status, (void)ctx;
-  int n = woken(L, self);
+static int plaink(lua_State *L, int status, lua_KContext state) {
+  (void)status;
+  int n = woken(L, state);
+  lev_udp *self = lev_task_object(state);
   return n > 0 ? n : sendone(L, self, PLAIN, rest(self));
 }
 
@@ -273,10 +274,10 @@ static int sendlist(lua_State *L, lev_udp *self, double timeout) {
                           : lev_failure(L, names[BATCH], code));
 }
 
-static int batchk(lua_State *L, int status, lua_KContext ctx) {
-  lev_udp *self = lev_task_at(L, 1);
-  (void)status, (void)ctx;
-  int n = woken(L, self);
+static int batchk(lua_State *L, int status, lua_KContext state) {
+  (void)status;
+  int n = woken(L, state);
+  lev_udp *self = lev_task_object(state);
   return n > 0 ? told(L, n) : sendlist(L, self, rest(self));
 }
 

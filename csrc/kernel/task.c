@@ -292,7 +292,6 @@ void lev_task_resume(lev_task *task) {
   }
   *task->wait.at = NULL;
   task->wait.at = NULL;
-  task->object = NULL;
   task->state = LEV_READY;
   task->outcome = LEV_HAPPENED;
   if (base->measuring || lua_status(task->co) != LUA_YIELD) {

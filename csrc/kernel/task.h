@@ -10,9 +10,9 @@
  *   ...
  *   return lev_task_wait(L, task, &kind, ...);       it waits
  *
- *   static int k(lua_State *L, int status, lua_KContext ctx) {
- *     lev_eventobject *self = lev_task_at(L, 1);
- *     switch (lev_task_woken(L, self->head.base)) ...  it was woken: why?
+ *   static int k(lua_State *L, int status, lua_KContext state) {
+ *     switch (lev_task_woken(L, state)) ...          it was woken: why?
+ *     lev_stream *self = lev_task_object(state);     what it has waited for
  *
  * - A task is pinned from its start to its end. It stands among the waiters of
  *   what it waits for, and is taken out before it is resumed.
@@ -21,8 +21,8 @@
  *   like any other.
  * - A continuation that finds no outcome was entered by a foreign
  *   coroutine.resume; the task is lost then, and ends with an error. That may
- *   come so late that the memory of what it waited for, or of the task, went
- *   back: so it looks for objects on its stack.
+ *   come so late that the memory of all objects went back: so a continuation
+ *   knows the state alone until it has asked how the wait ended.
  */
 #ifndef LEV_TASK_H
 #define LEV_TASK_H
@@ -104,7 +104,7 @@ struct lev_task {
   lev_object head;
   lua_State *co;            /* kept by a user value */
   const lev_waitkind *kind; /* of the wait it is in; or NULL */
-  lev_object *object;       /* what it waits for; or NULL */
+  lev_object *object;       /* what it waits for, or has waited for; or NULL */
   struct {
     lev_task *next, **at; /* where it waits, or stands among those that were */
     lev_waiters *list;    /* served; NULL where nowhere, or in no list */
@@ -218,7 +218,7 @@ void lev_task_park(lev_task *task);
 
 /* Begins to wait for an object: `return lev_task_yield(...)`. The task stands
  * in the place of the only one that may wait, or in the list that begins there.
- * The object is to stand on the stack, for lev_task_at. [-0, +0, -] */
+ * The object must stand on its stack. [-0, +0, -] */
 static inline int lev_task_yield(lua_State *L, lev_task *task,
                                  const lev_waitkind *kind, lev_task **place,
                                  lev_object *object) {
@@ -239,7 +239,7 @@ static inline int lev_task_yield(lua_State *L, lev_task *task,
     lev_task_park(task);
   if (kind->over)
     lev_task_wake(task, LEV_HAPPENED);
-  return lua_yieldk(L, 0, 0, kind->k);
+  return lua_yieldk(L, 0, (lua_KContext)task->head.base->state, kind->k);
 }
 
 /* Takes a task out of the place where it waits. [-0, +0, -] */
@@ -248,7 +248,6 @@ static inline void lev_task_unwait(lev_task *task) {
     return;
   lev_waiters_del(task);
   task->state = LEV_READY;
-  task->object = NULL;
   if (task->parked)
     task->head.base->parked--;
   task->parked = false;
@@ -272,35 +271,36 @@ void lev_task_hold(lev_task *task, lev_hold *hold);
 void lev_task_unhold(lev_hold *hold);
 void lev_task_leave(lev_task *task);
 
-/* In a continuation: the object at an index. Raises where its memory went back:
- * the coroutine was resumed by another. [-0, +0, v] */
-LEV_COLD void *lev_task_stray(lua_State *L);
-
-static inline void *lev_task_at(lua_State *L, int index) {
-  lev_object *object = lev_toobject(L, index);
-  return object->dead ? lev_task_stray(L) : object;
-}
-
-/* In a continuation: how the wait ended. Raises where the task was canceled.
- * [-0, +0, v] */
-lev_outcome lev_task_outcome(lua_State *L, lev_base *base);
+/* In a continuation, which gets the state: how the wait ended. Raises where the
+ * task was canceled, or another has resumed it. [-0, +0, v] */
+lev_outcome lev_task_outcome(lua_State *L, lua_KContext state);
 
 /* Whether it has happened. If not, the other functions tell. [-0, +0, -] */
-static inline bool lev_task_happened(lua_State *L, const lev_base *base) {
-  lev_task *task = base->state->running;
+static inline bool lev_task_happened(lua_State *L, lua_KContext state) {
+  lev_task *task = ((const lev_state *)state)->running;
   if (task == NULL || task->co != L || task->outcome != LEV_HAPPENED)
     return false;
   task->outcome = LEV_NOTHING;
   return true;
 }
 
-static inline lev_outcome lev_task_woken(lua_State *L, lev_base *base) {
-  return lev_task_happened(L, base) ? LEV_HAPPENED : lev_task_outcome(L, base);
+static inline lev_outcome lev_task_woken(lua_State *L, lua_KContext state) {
+  return lev_task_happened(L, state) ? LEV_HAPPENED
+                                     : lev_task_outcome(L, state);
+}
+
+/* After that: the running task, and what it has waited for. [-0, +0, -] */
+static inline lev_task *lev_task_running(lua_KContext state) {
+  return ((const lev_state *)state)->running;
+}
+
+static inline void *lev_task_object(lua_KContext state) {
+  return lev_task_running(state)->object;
 }
 
 /* Pushes why it has not: the time is over, or the object was closed. Returns 3.
  * [-0, +3, v] */
-int lev_task_unhappened(lua_State *L, lev_base *base);
+int lev_task_unhappened(lua_State *L, lua_KContext state);
 
 /* From a C function that libevent has called: what a task waits for, in a place
  * of its own and not in a list, has happened. Resumes it at once. [-0, +0, -]

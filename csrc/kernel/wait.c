@@ -161,15 +161,10 @@ static int intruded(lua_State *L, const lev_state *state) {
   return lua_error(L);
 }
 
-void *lev_task_stray(lua_State *L) {
-  intruded(L, lev_getstate(L));
-  return NULL;
-}
-
-lev_outcome lev_task_outcome(lua_State *L, lev_base *base) {
-  lev_task *task = base->state->running;
+lev_outcome lev_task_outcome(lua_State *L, lua_KContext state) {
+  lev_task *task = lev_task_running(state);
   if (task == NULL || task->co != L || task->outcome == LEV_NOTHING)
-    return (lev_outcome)intruded(L, base->state);
+    return (lev_outcome)intruded(L, (const lev_state *)state);
   lev_outcome outcome = task->outcome;
   task->outcome = LEV_NOTHING;
   if (task->kind->shielded)
@@ -179,7 +174,7 @@ lev_outcome lev_task_outcome(lua_State *L, lev_base *base) {
   return outcome;
 }
 
-int lev_task_unhappened(lua_State *L, lev_base *base) {
-  return lev_task_outcome(L, base) == LEV_TIMEDOUT ? lev_timedout(L)
-                                                   : lev_closed(L);
+int lev_task_unhappened(lua_State *L, lua_KContext state) {
+  return lev_task_outcome(L, state) == LEV_TIMEDOUT ? lev_timedout(L)
+                                                    : lev_closed(L);
 }

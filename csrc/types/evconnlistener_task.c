@@ -13,7 +13,7 @@
  * and the socket that is to own what comes. */
 enum { LEV_UNTIL = 2, LEV_SOCKET = 3 };
 
-static int acceptk(lua_State *L, int status, lua_KContext ctx);
+static int acceptk(lua_State *L, int status, lua_KContext state);
 
 static void left(lev_task *task) {
   event_del(&((lev_evconnlistener *)task->object)->event);
@@ -99,10 +99,10 @@ static void renew(lua_State *L) {
   lua_replace(L, LEV_SOCKET);
 }
 
-static int acceptk(lua_State *L, int status, lua_KContext ctx) {
-  lev_evconnlistener *self = lev_task_at(L, 1);
-  (void)status, (void)ctx;
-  lev_outcome outcome = lev_task_woken(L, self->head.base);
+static int acceptk(lua_State *L, int status, lua_KContext state) {
+  (void)status;
+  lev_outcome outcome = lev_task_woken(L, state);
+  lev_evconnlistener *self = lev_task_object(state);
   renew(L);
   double until = lua_tonumber(L, LEV_UNTIL);
   if (outcome == LEV_CLOSED || !self->head.open)

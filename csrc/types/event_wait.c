@@ -16,11 +16,11 @@ void lev_event_idle(lev_eventobject *self) {
     lev_unpin(L, &self->head); /* the coroutine that waits holds it */
 }
 
-static int waitk(lua_State *L, int status, lua_KContext ctx) {
-  const lev_eventobject *self = lev_task_at(L, 1);
-  (void)status, (void)ctx;
-  if (!lev_task_happened(L, self->head.base))
-    return lev_task_unhappened(L, self->head.base);
+static int waitk(lua_State *L, int status, lua_KContext state) {
+  (void)status;
+  if (!lev_task_happened(L, state))
+    return lev_task_unhappened(L, state);
+  const lev_eventobject *self = lev_task_object(state);
   lua_pushvalue(L, lua_upvalueindex(2 + lev_whatset(self->happened)));
   return 1;
 }
