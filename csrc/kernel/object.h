@@ -94,7 +94,7 @@ struct lev_object {
   bool open;
   bool lingering;      /* closed, but not over yet */
   uint8_t place;       /* in its chunk: see pool.c */
-  bool awaited : 1;    /* a task has waited for it: see pool.h */
+  bool awaited : 1;    /* a task has waited for it, or it ran: see pool.h */
   bool listed : 1;     /* among the children of the base */
   bool collected : 1;  /* its userdata was found by the collector */
   bool givenup : 1;    /* closed, but libevent points to it still */

@@ -13,7 +13,8 @@
  * time: the first time closes it, and what was found with it may still look at
  * it then. Where nothing else would, the first time is enough: LEV_LONE, unless
  * a task has waited for it: its continuation looks at it, and may run when a
- * finalizer of a script brings the task and its base back.
+ * finalizer of a script brings the task and its base back; or unless it is a
+ * task that was closed while it ran: the state still points to it.
  *
  * Finalizers may bring a userdata back again and again. So who has no list of
  * who points to it is never given back: LEV_HELD, the memory of a base, goes

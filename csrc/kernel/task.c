@@ -377,8 +377,10 @@ bool lev_task_linger(lua_State *L, lev_object *self, bool now) {
 }
 
 /* A running coroutine must not be collected, even if nothing holds it any more:
- * the base does until the next one. */
-static void hold(lua_State *L, const lev_task *task) {
+ * the base does until the next one. Where it closes the Lua state, finalizers
+ * may still ask which task runs. */
+static void hold(lua_State *L, lev_task *task) {
+  task->head.awaited = true;
   if (lev_slots_push(L, task->head.base)) {
     lua_rawgeti(L, -1, LEV_SLOT_BASE);
     lua_rawgeti(L, -2, task->head.slot);

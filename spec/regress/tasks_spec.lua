@@ -79,6 +79,30 @@ describe("a task", function()
     event:close()
   end))
 
+  it("is none any more where it has closed the Lua state", function()
+    helper.prints(
+      "nil\nfalse\tthe coroutine of a task was resumed by another\n",
+      [[
+      local libevent = require "libevent"
+      local base = libevent.event_base()
+      local guard = setmetatable({}, { -- found after the tasks
+        __gc = function(self)
+          print(libevent.running())
+          print(coroutine.resume(self.co))
+        end,
+      })
+      base:task(function()
+        guard.co = coroutine.running()
+        libevent.sleep(100)
+      end)
+      base:task(function()
+        os.exit(0, true)
+      end)
+      base:loop()
+    ]]
+    )
+  end)
+
   it("tells its error though it was closed while it ran", function()
     for _, close in ipairs { function()
       libevent.base():close()
