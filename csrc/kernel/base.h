@@ -46,6 +46,8 @@ struct lev_base {
   uint32_t generation;  /* of the process that made or reinited it */
   lev_object *children; /* open ones, newest first */
   uint32_t signals;     /* how many are pending */
+  uint32_t givenup;     /* how many objects are closed, but not freed: see
+                           lev_freegivenup */
   uint32_t parked;      /* pinned objects that a loop does not go on for: tasks
                            that only Lua code can wake, and the background */
   uint32_t watching;    /* what libevent knows besides: streams whose input is

@@ -171,7 +171,7 @@ static inline bool entertop(const lev_frame *f, lev_object *self,
                             int uservalue) {
   if (!self->open) { /* given up in a child that now has its own backend */
     self->type->free(f->L, self);
-    self->givenup = false;
+    lev_setgivenup(self, false);
     lev_unpinat(f->L, self, f->handler + 1);
     lua_settop(f->L, f->top);
     return false;

@@ -163,7 +163,7 @@ static void giveup(lua_State *L, lev_base *base) {
 static void finish(lua_State *L, lev_object *self) {
   self->open = self->lingering = false;
   bool ours = mayfree(L, self);
-  self->givenup = !ours;
+  lev_setgivenup(self, !ours);
   lev_retire(self);
   if (self->slot != 0)
     lev_deadline_del(self);

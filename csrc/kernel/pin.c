@@ -132,6 +132,13 @@ void lev_unpin(lua_State *L, lev_object *self) {
   lua_pop(L, 1);
 }
 
+void lev_setgivenup(lev_object *self, bool givenup) {
+  if (self->givenup == givenup)
+    return;
+  self->givenup = givenup;
+  self->base->givenup += givenup ? 1 : -1u;
+}
+
 void lev_freegivenup(lua_State *L, lev_base *base, const lev_object *but) {
   bool slots = lev_slots_push(L, base);
   for (uint32_t slot = LEV_SLOT_LAST + 1; slots && slot <= base->slots.last;
@@ -142,7 +149,7 @@ void lev_freegivenup(lua_State *L, lev_base *base, const lev_object *but) {
         !self->lingering) {
       if (self->type->free != NULL)
         self->type->free(L, self);
-      self->givenup = false;
+      lev_setgivenup(self, false);
       lev_unpin(L, self);
     }
     lua_pop(L, 1);

@@ -64,8 +64,13 @@ void lev_unpinat(lua_State *L, lev_object *self, int slots);
 /* Lets a loop go on for what the object may call, or not. [-0, +0, -] */
 void lev_setbackground(lev_object *self, bool background);
 
+/* Notes that libevent points to a closed object still, or no more.
+ * [-0, +0, -] */
+void lev_setgivenup(lev_object *self, bool givenup);
+
 /* Frees the objects that were closed when they could not be freed, since the
- * base was a parent's then, but one. [-0, +0, -] */
+ * base was a parent's then, but one. Those of a base that is being collected
+ * are out of reach, and stay. [-0, +0, -] */
 void lev_freegivenup(lua_State *L, lev_base *base, const lev_object *but);
 
 /* Lets an object go unless it may still call back. [-0, +0, -] */

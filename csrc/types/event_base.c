@@ -113,13 +113,14 @@ static int l_event_base_new_with_config(lua_State *L) {
   return 1;
 }
 
-/* Nothing of Lua's is left to be called, but libevent may have deferred
- * callbacks that hold bufferevents: it would forget them. */
+/* Nothing of Lua's is left to be called, unless it was given up and could not
+ * be freed; but libevent may have deferred callbacks that hold bufferevents: it
+ * would forget them. */
 void lev_freebase(lev_base *base) {
-  if (!base->lent) {
+  if (!base->lent && base->givenup == 0)
     event_base_loop(base->ptr, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+  if (!base->lent)
     event_base_free(base->ptr);
-  }
   base->ptr = NULL;
 }
 

@@ -41,3 +41,35 @@ describe("reinit where the number of the timer is beyond the limit", function()
     assert.is_true(base:now() - began < 15)
   end)
 end)
+
+describe("a stream that a child gave up for lack of descriptors", function()
+  it("is not called when its base is collected after all", function()
+    helper.prints("exit\t0\n", [[
+      local libevent, posix = require "libevent", require "spec.posix"
+      collectgarbage "stop"
+      local limit, peer = posix.nofile(3), nil
+      posix.nofile(limit)
+      do
+        local base = libevent.event_base()
+        setmetatable({}, { -- found after the stream, and before the base
+          __gc = function()
+            posix.nofile(limit)
+          end,
+        })
+        local mine, theirs = libevent.socketpair()
+        base:stream(mine):setcb { read = print }
+        base:loop "nowait"
+        peer = theirs
+      end
+      posix.write(peer:fd(), "x")
+      local pid = posix.fork()
+      if pid == 0 then
+        posix.nofile(3)
+        collectgarbage()
+        posix.exit(0)
+      end
+      print(posix.wait(pid))
+      os.exit(0, false)
+    ]])
+  end)
+end)
