@@ -170,17 +170,20 @@ SANITIZED = BUILD=build/sanitized CC=$(CLANG) \
   HARDENING=
 SANITIZE_ENV = LIBEVENT_SANITIZE=1 ASAN_OPTIONS=detect_leaks=1
 
-sanitize: ## the specs and the fuzzer under ASan, UBSan and LSan
+sanitize: ## the specs and the fuzzers under ASan, UBSan and LSan
 	$(MAKE) --no-print-directory $(SANITIZED) all build-specs
 	$(SANITIZE_ENV) LD_PRELOAD=$(ASAN) LUA_CPATH='build/sanitized/?.so;;' \
 	  BUILD=build/sanitized $(BUSTED) $(SUITE)
 	$(SANITIZE_ENV) LD_PRELOAD=$(ASAN) LUA_CPATH='build/sanitized/?.so;;' \
 	  $(LUA) spec/fuzz/api.lua 300
+	$(SANITIZE_ENV) ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD=$(ASAN) \
+	  LUA_CPATH='build/sanitized/?.so;;' $(LUA) spec/fuzz/lives.lua 100
 
 build-specs: $(SPEC_MODULES) $(SPEC_HOSTS)
 
-fuzz: all build-specs ## random calls of everything that Lua can call
+fuzz: all build-specs ## random calls of everything that Lua can call, and random ends
 	$(LUA) spec/fuzz/api.lua $(or $(SEEDS),1000)
+	$(LUA) spec/fuzz/lives.lua $(or $(SEEDS),150)
 
 # In its debug mode libevent refuses descriptors that block.
 debug-mode: all build-specs ## the specs while libevent checks how it is used

@@ -75,20 +75,35 @@ local kinds = {
   function() return pick(hostile.threads) end,
 }
 
---- Calls a function, and then the collector, from within many functions of C;
--- of those Lua bears some 200.
-function hostile.deep(fn)
-  local function descend(n)
-    if n > 0 then
-      string.gsub("x", "x", function()
-        descend(n - 1)
-      end)
-    else
-      fn()
-      collectgarbage()
-    end
+--- Calls a function from within n functions of C; of those Lua bears some 200.
+function hostile.within(n, fn, ...)
+  if n == 0 then
+    return fn(...)
   end
-  descend(hostile.may_be_deep and random(100, 200) or 0)
+  local arguments = table.pack(...)
+  string.gsub("x", "x", function()
+    hostile.within(n - 1, fn, table.unpack(arguments, 1, arguments.n))
+  end)
+end
+
+--- Calls a function so deep that the collector can call no finalizer, or none
+-- that calls much; catches its errors.
+function hostile.deepest(fn, ...)
+  local most = 0
+  local function descend()
+    most = most + 1
+    string.gsub("x", "x", descend)
+  end
+  pcall(descend)
+  pcall(hostile.within, most - random(3), fn, ...)
+end
+
+--- Calls a function, and then the collector, as deep as it may be.
+function hostile.deep(fn)
+  hostile.within(hostile.may_be_deep and random(100, 200) or 0, function()
+    fn()
+    collectgarbage()
+  end)
 end
 
 --- One of them.

@@ -81,19 +81,23 @@ function values.keep(...)
   end
 end
 
+--- Makes a pool, its functions and its threads those there are.
+function values.use(pool, functions, threads)
+  values.pool, values.functions, values.threads = pool, functions, threads
+  hostile.threads = threads
+end
+
 --- Begins with two ends of a pipe, and nothing else.
 function values.start()
   local r, w = posix.pipe()
-  values.pool, values.functions, values.threads = { r = r, w = w }, {}, {}
-  hostile.threads = values.threads
+  values.use({ r = r, w = w }, {}, {})
 end
 
 --- Lets everything go.
 function values.finish()
   posix.close(values.pool.r)
   posix.close(values.pool.w)
-  values.pool, values.functions, values.threads = {}, {}, {}
-  hostile.threads = values.threads
+  values.use({}, {}, {})
 end
 
 --- A coroutine that others may resume and close.
