@@ -4,7 +4,8 @@ local libevent = require "libevent"
 local posix = require "spec.posix"
 local values = require "spec.fuzz.values"
 
-local random, pick = math.random, values.pick
+local random = math.random
+local pick, perhaps = values.pick, values.perhaps
 
 local functions = {}
 
@@ -70,7 +71,7 @@ functions.program = program
 local function supervised()
   return {
     may_start "supervisors" and pick { "sleep", "true" } or nil, "5",
-    workers = random(2), listen = pick { "127.0.0.1:0", nil },
+    workers = random(2), listen = perhaps { "127.0.0.1:0" },
     drain = moment(), heartbeat = pick { 0, moment() }, start = moment(),
     backoff = pick { 5, moment() }, on_death = values.callback,
     on_end = values.callback, write = values.callback,
@@ -80,7 +81,7 @@ end
 --- Arguments that make sense, and those that do no harm.
 functions.arguments = {
   ["libevent.after"] = function() return moment(), values.body, "x" end,
-  ["libevent.condition"] = function() return pick { "fuzz", nil } end,
+  ["libevent.condition"] = function() return perhaps { "fuzz" } end,
   ["libevent.connect"] = function()
     return address(), { timeout = random() * 0.01 }
   end,
@@ -94,13 +95,13 @@ functions.arguments = {
     return pick { nil, { priorities = 2 }, { avoid = { "epoll" } } }
   end,
   ["libevent.every"] = function()
-    return moment() + 1e-6, pick { values.callback, nil }
+    return moment() + 1e-6, perhaps { values.callback }
   end,
   ["libevent.listen"] = function() return address(), { linger = 0 } end,
   ["libevent.mutex"] = function() end,
   ["libevent.on_drain"] = body,
   ["libevent.pcall"] = body,
-  ["libevent.queue"] = function() return pick { 1, 2, nil } end,
+  ["libevent.queue"] = function() return perhaps { 1, 2 } end,
   ["libevent.scope"] = function()
     return function(scope)
       values.keep(scope, scope:spawn(values.body))
@@ -113,10 +114,10 @@ functions.arguments = {
   end,
   ["libevent.signal"] = function()
     return "USR1", pick { "USR2", "HUP" },
-      pick { values.callback, nil }
+      perhaps { values.callback }
   end,
   ["libevent.set_log_callback"] = function()
-    return pick { values.callback, nil }
+    return perhaps { values.callback }
   end,
   ["libevent.sleep"] = moment,
   ["libevent.socket_connect"] = function() return address(), address() end,
@@ -125,7 +126,7 @@ functions.arguments = {
   ["libevent.supervisor"] = supervised,
   ["libevent.tasks"] = function() return values.some "event_base" end,
   ["libevent.timeout"] = function() return moment(), values.body end,
-  ["libevent.udp"] = function() return pick { "127.0.0.1:0", nil } end,
+  ["libevent.udp"] = function() return perhaps { "127.0.0.1:0" } end,
   ["libevent.wait"] = function()
     return pick { values.pool.r, values.pool.w }, "rw", moment()
   end,
@@ -140,9 +141,9 @@ functions.arguments = {
   ["libevent.isatty"] = function() return values.file end,
   ["libevent.log.enabled"] = function() return "info" end,
   ["libevent.log.format"] = function()
-    return pick { "json", "text", "auto", nil }
+    return perhaps { "json", "text", "auto" }
   end,
-  ["libevent.log.level"] = function() return pick { "debug", nil } end,
+  ["libevent.log.level"] = function() return perhaps { "debug" } end,
   ["libevent.log.limit"] = function() return random(0, 3), moment() end,
   ["libevent.log.output"] = function() return values.callback end,
   ["libevent.log.with"] = function() return { fuzz = values.any() } end,
@@ -153,7 +154,7 @@ functions.arguments = {
   ["libevent.posix.readlink"] = function() return "/proc/self/exe" end,
   ["libevent.posix.setname"] = function() return "fuzz" end,
   ["libevent.process.run"] = function()
-    return program {}, pick { values.bytes(), nil }
+    return program {}, perhaps { values.bytes() }
   end,
   ["libevent.process.start"] = function()
     return program { stdin = "stream", stdout = "stream", stderr = "null" }

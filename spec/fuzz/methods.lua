@@ -5,7 +5,8 @@ local libevent = require "libevent"
 local values = require "spec.fuzz.values"
 
 local random = math.random
-local pick, some, is = values.pick, values.some, values.is
+local pick, perhaps = values.pick, values.perhaps
+local some, is = values.some, values.is
 local seconds, size, bytes = values.seconds, values.size, values.bytes
 local options, callbacks, long = values.options, values.callbacks, values.long
 
@@ -73,9 +74,9 @@ local of_udp = {
   end,
   connect = function() return random(2) == 1 and receiver() or nil end,
   join = function()
-    return pick { "239.1.2.3", "ff02::1" }, pick { "lo", nil }
+    return pick { "239.1.2.3", "ff02::1" }, perhaps { "lo" }
   end,
-  leave = function() return "239.1.2.3", pick { "lo", nil } end,
+  leave = function() return "239.1.2.3", perhaps { "lo" } end,
   setcb = function()
     return random(2) == 1 and { read = values.callback,
       error = random(2) == 1 and values.callback or nil } or nil
@@ -89,7 +90,7 @@ local of_udp = {
 }
 
 local function timeout()
-  return random(5) > 1 and random() * 0.001 or pick { 0, nil }
+  return random(5) > 1 and random() * 0.001 or perhaps { 0 }
 end
 
 local function moment()
@@ -97,7 +98,7 @@ local function moment()
 end
 
 local function kill()
-  return pick { "TERM", "KILL", "CONT", 0, nil }
+  return perhaps { "TERM", "KILL", "CONT", 0 }
 end
 
 --- Those of classes in Lua, and of programs.
@@ -164,14 +165,14 @@ local sensible = {
   task = function() return values.body, "argument" end,
   spawn = function() return values.body end,
   wait = function() return seconds() end,
-  name = function() return pick { "name", nil } end,
+  name = function() return perhaps { "name" } end,
   signal = function(object)
     if is(object, "condition") then
       return random(2)
     end
     return pick { "USR1", "USR2", 34 }, values.callback
   end,
-  on_error = function() return pick { values.callback, nil } end,
+  on_error = function() return perhaps { values.callback } end,
   timer = function() return values.callback end,
   measure = function()
     return pick { false, {}, { slow = pick { 0, 1e-5, 0.1 },
@@ -218,7 +219,7 @@ local sensible = {
   setwatermark = function() return "rw", random(0, 4), random(4, 20) end,
   set_timeouts = function() return 0.001, 0.001 end,
   shutdown = function() return pick { "r", "w", "rw" } end,
-  close = function() return pick { "now", nil } end,
+  close = function() return perhaps { "now" } end,
 }
 
 of_classes.stream, of_classes.udp = of_streams, of_udp

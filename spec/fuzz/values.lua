@@ -21,6 +21,11 @@ end
 
 values.pick = pick
 
+--- One of a list, or nothing.
+function values.perhaps(list)
+  return list[random(0, #list)]
+end
+
 --- The name of the type or class of an object; nil for anything else.
 local function kind_of(object)
   local of = type(object)
