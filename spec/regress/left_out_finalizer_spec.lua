@@ -3,6 +3,21 @@
 
 local helper = require "spec.helper"
 
+--- `deep` calls a function from within n functions of C.
+local deep = [[
+  local function deep(n, fn)
+    if n > 0 then
+      string.gsub("x", "x", function() deep(n - 1, fn) end)
+    else
+      fn()
+    end
+  end
+  local function collect()
+    collectgarbage()
+    collectgarbage()
+  end
+]]
+
 --- `make` makes objects of each kind that nothing holds, and streams whose
 -- input is watched still.
 local prepare = [[
@@ -56,7 +71,7 @@ local go_on = [[
 ]]
 
 local function survives(hinder)
-  helper.prints("true\ttrue\n", prepare .. hinder .. go_on)
+  helper.prints("true\ttrue\n", deep .. prepare .. hinder .. go_on)
 end
 
 --- The collector calls the finalizers of what is younger than 400 others, or
@@ -74,13 +89,6 @@ local halves = [[
       setmetatable({}, { __gc = function()
         called = called + 1
       end })
-    end
-  end
-  local function deep(n, fn)
-    if n > 0 then
-      string.gsub("x", "x", function() deep(n - 1, fn) end)
-    else
-      fn()
     end
   end
   local function clean()
@@ -104,17 +112,9 @@ local halves = [[
 describe("an object whose finalizer Lua leaves out", function()
   it("at the end of the C stack is closed by its base", function()
     survives [[
-      local function deep(n)
-        if n > 0 then
-          string.gsub("x", "x", function() deep(n - 1) end)
-        else
-          collectgarbage()
-          collectgarbage()
-        end
-      end
       for n = 190, 200 do
         make()
-        pcall(deep, n)
+        pcall(deep, n, collect)
       end
     ]]
   end)
@@ -150,7 +150,7 @@ describe("an object whose finalizer Lua leaves out", function()
   end)
 
   it("may be a task that waits for what is of no base, or another", function()
-    helper.prints("true\tend\n", [[
+    helper.prints("true\tend\n", deep .. [[
       local libevent = require "libevent"
       debug.sethook() -- nobody else is to collect
       collectgarbage "stop"
@@ -173,17 +173,9 @@ describe("an object whose finalizer Lua leaves out", function()
         others[#others + 1] = other
         base:loop "nowait"
       end
-      local function deep(n)
-        if n > 0 then
-          string.gsub("x", "x", function() deep(n - 1) end)
-        else
-          collectgarbage()
-          collectgarbage()
-        end
-      end
       for n = 185, 200 do
         make()
-        pcall(deep, n)
+        pcall(deep, n, collect)
       end
       collectgarbage()
       collectgarbage()
@@ -203,7 +195,7 @@ describe("an object whose finalizer Lua leaves out", function()
   end)
 
   it("may be a bufferevent whose view was found", function()
-    helper.prints("end\n", halves .. [[
+    helper.prints("end\n", deep .. halves .. [[
       local function make()
         local bev = base:bufferevent((libevent.socketpair()))
         fill(400)
@@ -221,7 +213,7 @@ describe("an object whose finalizer Lua leaves out", function()
   end)
 
   it("may be an end of a pair whose other end was found", function()
-    helper.prints("end\n", halves .. [[
+    helper.prints("end\n", deep .. halves .. [[
       local function make(left)
         fill(400)
         local one = base:pair()
@@ -253,19 +245,11 @@ describe("an object whose finalizer Lua leaves out", function()
   end)
 
   it("may be a stream whose reader has lost its coroutine", function()
-    helper.prints("canceled\n", [[
+    helper.prints("canceled\n", deep .. [[
       local libevent, posix = require "libevent", require "spec.posix"
       debug.sethook() -- nobody else is to collect
       collectgarbage "stop"
       local base = libevent.event_base()
-      local function deep(n)
-        if n > 0 then
-          string.gsub("x", "x", function() deep(n - 1) end)
-        else
-          collectgarbage()
-          collectgarbage()
-        end
-      end
       local function begin(n)
         local co
         local mine, theirs = libevent.socketpair()
@@ -285,7 +269,7 @@ describe("an object whose finalizer Lua leaves out", function()
         local over = base:timer(function() end)
         writes:add(0)
         over:add(0.01)
-        pcall(deep, n)
+        pcall(deep, n, collect)
         local junk = {}
         for i = 1, 2000 do
           junk[i] = ("A"):rep(200) .. i
@@ -305,22 +289,14 @@ describe("an object whose finalizer Lua leaves out", function()
   end)
 
   it("is closed with the Lua state where it belongs to no base", function()
-    helper.prints("", [[
+    helper.prints("", deep .. [[
       local libevent = require "libevent"
       debug.sethook() -- nobody else is to collect
       collectgarbage "stop"
-      local function deep(n)
-        if n > 0 then
-          string.gsub("x", "x", function() deep(n - 1) end)
-        else
-          collectgarbage()
-          collectgarbage()
-        end
-      end
       for n = 185, 200 do
         libevent.socketpair()
         libevent.evbuffer "x"
-        pcall(deep, n)
+        pcall(deep, n, collect)
       end
     ]])
   end)
