@@ -176,7 +176,7 @@ sanitize: ## the specs and the fuzzers under ASan, UBSan and LSan
 	  BUILD=build/sanitized $(BUSTED) $(SUITE)
 	$(SANITIZE_ENV) LD_PRELOAD=$(ASAN) LUA_CPATH='build/sanitized/?.so;;' \
 	  $(LUA) spec/fuzz/api.lua 300
-	$(SANITIZE_ENV) ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD=$(ASAN) \
+	$(subst leaks=1,leaks=0,$(SANITIZE_ENV)) LD_PRELOAD=$(ASAN) \
 	  LUA_CPATH='build/sanitized/?.so;;' $(LUA) spec/fuzz/lives.lua 100
 
 build-specs: $(SPEC_MODULES) $(SPEC_HOSTS)

@@ -260,6 +260,9 @@ describe("evrun serve", function()
       assert.equal(status, code, words .. ": " .. output)
       assert.equal(status == 0, output == "", output)
     end
+    service:until_worker(3, function(worker)
+      return worker.state == "ready"
+    end)
     assert.matches("%d  the%-app%-3  ", (service:evrun "ps"))
     assert.same({ '3\t"the-app"\n', 0 }, { service:evrun("attach the-app-3",
       "return require 'libevent'.service.worker()\n") })

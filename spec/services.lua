@@ -69,6 +69,7 @@ function services.start(app, options, shell, arguments, fds)
   local top, removed = folders.new()
   local script = top .. "/app.lua"
   local self = setmetatable({ top = top, removed = removed, script = script,
+    name = (options or ""):match "%-%-name (%S+)" or "app",
     lines = {}, said = libevent.base():condition "a line" }, Service)
   self:rewrite(app)
   self.program = assert(libevent.process.start { "sh", "-c",
@@ -115,8 +116,8 @@ end
 
 --- Has the monitor do something.
 function Service:ask(verb, n, now)
-  local path = ("%s/evrun/app.%d.sock"):format(self.top, self.pid)
-  local link <close> = assert(remote.connect(path, "app", 20))
+  local path = ("%s/evrun/%s.%d.sock"):format(self.top, self.name, self.pid)
+  local link <close> = assert(remote.connect(path, self.name, 20))
   local answer = assert(link:request("M", protocol.pack { verb = verb, n = n,
     now = now }))
   return answer.ok, answer.message
