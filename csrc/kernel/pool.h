@@ -18,8 +18,8 @@
  *
  * Finalizers may bring a userdata back again and again. So who has no list of
  * who points to it is never given back: LEV_HELD, the memory of a base, goes
- * with the userdata of it, which all that it has made holds. And who looks at
- * an object does so by its userdata: see lev_task_at.
+ * with the userdata of it, which all that it has made holds. And a continuation
+ * looks at no object until it knows that the loop has resumed it: see task.h.
  */
 #ifndef LEV_POOL_H
 #define LEV_POOL_H

@@ -275,9 +275,14 @@ void lev_task_leave(lev_task *task);
  * task was canceled, or another has resumed it. [-0, +0, v] */
 lev_outcome lev_task_outcome(lua_State *L, lua_KContext state);
 
+/* The task that runs; or NULL. [-0, +0, -] */
+static inline lev_task *lev_task_running(lua_KContext state) {
+  return ((const lev_state *)state)->running;
+}
+
 /* Whether it has happened. If not, the other functions tell. [-0, +0, -] */
 static inline bool lev_task_happened(lua_State *L, lua_KContext state) {
-  lev_task *task = ((const lev_state *)state)->running;
+  lev_task *task = lev_task_running(state);
   if (task == NULL || task->co != L || task->outcome != LEV_HAPPENED)
     return false;
   task->outcome = LEV_NOTHING;
@@ -289,11 +294,7 @@ static inline lev_outcome lev_task_woken(lua_State *L, lua_KContext state) {
                                      : lev_task_outcome(L, state);
 }
 
-/* After that: the running task, and what it has waited for. [-0, +0, -] */
-static inline lev_task *lev_task_running(lua_KContext state) {
-  return ((const lev_state *)state)->running;
-}
-
+/* After that: what the running task has waited for. [-0, +0, -] */
 static inline void *lev_task_object(lua_KContext state) {
   return lev_task_running(state)->object;
 }
