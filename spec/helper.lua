@@ -198,6 +198,19 @@ function helper.connected(base, options)
   return base:bufferevent(one, options), other:detach()
 end
 
+--- Reads what a descriptor has; returns that, and what came last: `""` at the
+-- end, nil where nothing more is there yet.
+function helper.drain(fd)
+  local parts = {}
+  while true do
+    local data = posix.read(fd)
+    if not data or data == "" then
+      return table.concat(parts), data
+    end
+    parts[#parts + 1] = data
+  end
+end
+
 --- Runs Lua code in a process of its own; returns its output, and "exit" or
 -- "signal" with the number.
 ---@param code string
