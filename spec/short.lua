@@ -21,7 +21,8 @@ local specs = {
 }
 local kinds = { "core/accepted", "core/bufferevent", "core/evbuffer",
   "core/evconnlistener", "core/socket", "core/stream", "core/transport",
-  "regress/connections", "regress/servers", "regress/streams" }
+  "regress/connections", "regress/finalizer_in_call", "regress/servers",
+  "regress/streams" }
 
 --- Specs that say something of single calls, so that others are no fault: by
 -- reason.
@@ -69,7 +70,6 @@ local apart = {
     "bufferevent reads no more after a shutdown of that",
     "a change callback that raises leaves no input full for ever",
     "a change callback that raises leaves no output behind that nobody sends",
-    "a socket that takes no more lets a task wait",
     "a stream knows how much is pending, and no error",
     "a stream with callbacks gets what came before a write failed",
     "bufferevent calls the write callback when a write went out at once",
@@ -108,9 +108,6 @@ local apart = {
     "stream:read is for tasks, but gives what there is to anybody",
     "stream:read prefers data to a timeout of the same turn",
   },
-  ["makes calls fail itself"] = {
-    "where system calls fail",
-  },
 }
 
 local function quoted(text)
@@ -129,11 +126,8 @@ local function left_out()
   return table.concat(list, " ")
 end
 
---- The files that were given, or all that talk over sockets.
+--- All files that talk over sockets.
 local function files()
-  if #arg > 0 then
-    return arg
-  end
   local list = { table.unpack(specs) }
   local found <close> = assert(io.popen "ls spec/core/*.lua spec/regress/*.lua")
   for name in found:lines() do
@@ -145,6 +139,37 @@ local function files()
     end
   end
   return list
+end
+
+--- The names of all specs of these files.
+local function titles(list, busted)
+  local names, output = {}, {}
+  local pipe <close> = assert(io.popen(("%s %s -l %s 2>&1"):format(lua, busted,
+    table.concat(list, " "))))
+  for line in pipe:lines() do
+    output[#output + 1] = line
+    names[#names + 1] = line:match "^[^:]*:%d+: (.*)"
+  end
+  assert(pipe:close(), table.concat(output, "\n"))
+  return names
+end
+
+--- Raises for a name that stands apart and that no spec of these files has.
+local function check(list, busted)
+  local known = titles(list, busted)
+  local function is_known(name)
+    for _, title in ipairs(known) do
+      if title:sub(1, #name) == name then
+        return true
+      end
+    end
+    return false
+  end
+  for _, names in pairs(apart) do
+    for _, name in ipairs(names) do
+      assert(is_known(name), "no spec is called: " .. name)
+    end
+  end
 end
 
 local function start(list, busted)
@@ -175,8 +200,12 @@ end
 
 local which <close> = assert(io.popen "command -v busted")
 local busted = assert(which:read "l", "no busted")
+local given = #arg > 0 and arg or files()
+if given ~= arg then
+  check(given, busted)
+end
 local lists, pipes, total, all = {}, {}, 0, true
-for i, name in ipairs(files()) do
+for i, name in ipairs(given) do
   local list = lists[i % jobs] or {}
   lists[i % jobs], list[#list + 1] = list, name
 end

@@ -4,7 +4,7 @@ local posix = require "spec.posix"
 
 local loop, connected, drain = helper.loop, helper.connected, helper.drain
 
-describe("input and output of a bufferevent", function()
+describe("bufferevent", function()
   it("reads up to n bytes, leaving the rest", loop(function(base, expect)
     local bev, fd = connected(base)
     bev:setcb { read = expect(function()
