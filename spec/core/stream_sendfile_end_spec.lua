@@ -59,6 +59,7 @@ describe("stream:sendfile", function()
     assert.same(pack("Broken pipe", EPIPE), pack(one:error()))
     one, other = streams(base, { linger = 0 })
     local sender = start(one, path)
+    assert.equal(mib5:sub(1, 1), other:read(1))
     other:close "now"
     local _, _, code, sent = sender:wait()
     assert.equal(EPIPE, code)
