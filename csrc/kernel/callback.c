@@ -2,8 +2,6 @@
 
 #include "kernel/base.h"
 #include "kernel/pin.h"
-#include "kernel/process.h"
-#include "kernel/ready.h"
 
 /* Stack places that a callback and the report of its error may take: few
  * enough that the LUA_MINSTACK of the running C function nearly always holds

@@ -7,7 +7,6 @@ buffers too: from one it only can be taken, to the other only be added.
 
 #include "types/evbuffer.h"
 
-#include "kernel/base.h"
 #include "kernel/bytes.h"
 #include "kernel/convert.h"
 #include "kernel/result.h"

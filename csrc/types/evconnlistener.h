@@ -6,7 +6,6 @@
 #include <event2/event_struct.h>
 
 #include "kernel/address.h"
-#include "kernel/base.h"
 #include "kernel/task.h"
 
 enum { LEV_BURST = 64 }; /* connections accepted in one turn */

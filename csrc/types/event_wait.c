@@ -6,7 +6,6 @@
 #include "kernel/convert.h"
 #include "kernel/descriptor.h"
 #include "kernel/pin.h"
-#include "kernel/result.h"
 #include "types/event.h"
 
 void lev_event_idle(lev_eventobject *self) {
