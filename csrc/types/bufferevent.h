@@ -156,8 +156,9 @@ void lev_bufferevent_soon(lev_object *self);
  * nor disabled ends count. [-0, +0, m] */
 void lev_pair_move(lua_State *L, lev_bufferevent *self, int index, short all);
 
-/* Moves, and tells the other end that this one sends no more. [-0, +0, m] */
-void lev_pair_end(lua_State *L, lev_bufferevent *self, int index, short all);
+/* Moves what the end at 1 has, and tells the other that this one sends no more.
+ * [-0, +0, m] */
+void lev_pair_end(lua_State *L, lev_bufferevent *self, short all);
 
 /* Begins to wait for input or room where it does not yet; the deadline.
  * [-0, +0, m] */

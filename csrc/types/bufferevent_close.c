@@ -65,12 +65,12 @@ static int hold(lua_State *L) {
 
 /* The other end of the pair gets what is left and the end; or the end alone. */
 static int endpair(lua_State *L) {
-  lev_pair_end(L, lev_toobject(L, 1), 1, EV_WRITE);
+  lev_pair_end(L, lev_toobject(L, 1), EV_WRITE);
   return 0;
 }
 
 static int endpairnow(lua_State *L) {
-  lev_pair_end(L, lev_toobject(L, 1), 1, 0);
+  lev_pair_end(L, lev_toobject(L, 1), 0);
   return 0;
 }
 

@@ -313,7 +313,7 @@ int l_bufferevent_flush(lua_State *L) {
   if (lev_ispair(self)) {
     lev_pair_move(L, self, 1, mode != NORMAL ? what : 0);
     if (mode == FINISHED && what & EV_WRITE)
-      lev_pair_end(L, self, 1, EV_WRITE);
+      lev_pair_end(L, self, EV_WRITE);
   }
   return lev_result(L, lev_bufferevent_update(L, self, 1), "flush");
 }
@@ -342,7 +342,7 @@ int l_bufferevent_shutdown(lua_State *L) {
   int code = errno;
   self->shut = self->shut || how != SHUT_RD;
   if (lev_ispair(self) && how != SHUT_RD)
-    lev_pair_end(L, self, 1, EV_WRITE);
+    lev_pair_end(L, self, EV_WRITE);
   if (lev_ispair(self) && how != SHUT_WR)
     self->reading = false;
   lev_bufferevent_update(L, self, 1);

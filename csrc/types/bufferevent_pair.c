@@ -95,13 +95,13 @@ void lev_pair_move(lua_State *L, lev_bufferevent *self, int index, short all) {
   lua_pop(L, 1);
 }
 
-void lev_pair_end(lua_State *L, lev_bufferevent *self, int index, short all) {
+void lev_pair_end(lua_State *L, lev_bufferevent *self, short all) {
   if (!self->head.open || lev_isalone(self))
     return;
   if (!self->partner->ended)
     lev_bufferevent_laterevent(self->partner, BEV_EVENT_EOF | BEV_EVENT_READING,
                                0);
-  lev_pair_move(L, self, index, all);
+  lev_pair_move(L, self, 1, all);
 }
 
 /* Timeouts: libevent's own need a descriptor. */
