@@ -166,10 +166,10 @@ static inline bool lev_stream_hasoutput(const lev_stream *self) {
 }
 
 /* Watching and pinning: see above. The first two are false with errno if
- * libevent cannot watch the socket. */
-bool lev_stream_watch(lev_stream *self); /* [-0, +0, -] */
-bool lev_stream_update(lua_State *L, lev_stream *self, int index); /* m */
-void lev_stream_refresh(lev_stream *self); /* [-0, +0, -] */
+ * libevent cannot watch the socket; the second one is for the object at 1. */
+bool lev_stream_watch(lev_stream *self);                /* [-0, +0, -] */
+bool lev_stream_update(lua_State *L, lev_stream *self); /* [-0, +0, m] */
+void lev_stream_refresh(lev_stream *self);              /* [-0, +0, -] */
 
 /* From libevent: see stream_event.c. */
 void lev_stream_on_read(evutil_socket_t fd, short what, void *self);

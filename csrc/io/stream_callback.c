@@ -180,7 +180,7 @@ static int wanted(lua_State *L, lev_stream *self, const char *what) {
   if (owed && self->enabled)
     lev_stream_later(self);
   self->active[0] = self->timeout[0] > 0 ? lev_now() : 0;
-  bool ok = lev_stream_update(L, self, 1);
+  bool ok = lev_stream_update(L, self);
   int code = errno;
   lev_stream_expect(L, self, 1);
   errno = code;

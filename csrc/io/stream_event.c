@@ -70,13 +70,12 @@ bool lev_stream_pending(const lev_object *object) {
   return object->lingering || pending((const lev_stream *)object);
 }
 
-bool lev_stream_update(lua_State *L, lev_stream *self, int index) {
-  bool ok = true;
+bool lev_stream_update(lua_State *L, lev_stream *self) {
   if (!self->head.open)
     return true;
   if (pending(self))
-    lev_pin(L, &self->head, index);
-  ok = lev_stream_watch(self);
+    lev_pin(L, &self->head, 1);
+  bool ok = lev_stream_watch(self);
   int code = errno;
   lev_unpinidle(L, &self->head);
   errno = code;
@@ -140,13 +139,13 @@ void lev_stream_break(lev_stream *self, int code) {
 
 /* Input. */
 
-/* Notes what the transport says where it did not read or write. */
-static bool crosses(lev_stream *self, int direction) {
-  short other = direction == 0 ? EV_WRITE : EV_READ;
+/* Whether the transport has not read since it must write first. That is noted
+ * where there is memory for the output, whose event is to tell of room. */
+static bool crosses(lev_stream *self) {
   bool crossed = self->transport->wants != NULL &&
-                 self->transport->wants(self->session) == other;
-  if (crossed && (direction == 1 || lev_stream_output(self) != NULL))
-    self->crossed[direction] = true;
+                 self->transport->wants(self->session) == EV_WRITE;
+  if (crossed && lev_stream_output(self) != NULL)
+    self->crossed[0] = true;
   return crossed;
 }
 
@@ -191,7 +190,7 @@ bool lev_stream_fill(lev_stream *self) {
     return true;
   }
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-    if (crosses(self, 0))
+    if (crosses(self))
       lev_stream_watch(self);
     return false;
   }
@@ -263,7 +262,7 @@ static bool greet(lev_stream *self) {
     return true;
   }
   self->crossed[0] = false;
-  crosses(self, 0);
+  crosses(self);
   lev_stream_watch(self);
   return false;
 }

@@ -292,7 +292,7 @@ int l_stream_unread(lua_State *L) {
     return lev_nomemory(L);
   if (self->called && self->enabled)
     lev_stream_later(self);
-  lev_stream_update(L, self, 1);
+  lev_stream_update(L, self);
   return 0;
 }
 

@@ -223,7 +223,7 @@ void lev_stream_settle(lua_State *L, lev_stream *self) {
   } else if (self->timeout[1] > 0 && !self->sending) {
     self->active[1] = lev_now();
   }
-  if (!lev_stream_update(L, self, 1))
+  if (!lev_stream_update(L, self))
     lev_stream_break(self, errno);
   else if (self->head.slot != 0 && self->timeout[1] > 0)
     lev_stream_expect(L, self, 1);
@@ -313,7 +313,7 @@ static void endinput(lua_State *L, lev_stream *self) {
   if (self->head.open && !self->ended) {
     self->deaf = true;
     lev_stream_end(self, 0);
-    lev_stream_update(L, self, 1);
+    lev_stream_update(L, self);
   }
 }
 
