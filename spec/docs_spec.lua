@@ -55,9 +55,13 @@ describe("libevent.docs", function()
 
   it("names what is near to a name that it does not know", function()
     assert.equal("the manual knows no 'strem'; near are:\n"
-      .. "  event_base:stream\n  libevent.stream\n", find "strem")
+      .. "  libevent.stream\n  event_base:stream\n", find "strem")
     assert.equal("the manual knows no 'base:dipatch'; near are:\n"
       .. "  event_base:dispatch\n", find "base:dipatch")
+    assert.matches("^the manual knows no 'timer:ad'; near are:\n"
+      .. "  timer:add\n", find "timer:ad")
+    assert.matches("\n  stream:read\n.*\n  bufferevent:read\n",
+      find "stream:reed")
     assert.equal("the manual knows no 'xyzzy'\n", find "xyzzy")
     assert.equal("the manual knows no '%'\n", find "%")
     assert.matches("^the manual knows no 'aaaa", find(("a"):rep(1e6)))

@@ -111,30 +111,34 @@ local function distance(one, other)
   return row[#other]
 end
 
---- Names that may have been meant, the nearest first.
+--- Names that may have been meant, the nearest first: by what is wrong with the
+-- last part, which many have, and then by all.
 local function near(name)
   local found, last = {}, name:match "[^.]*$"
   for _, entry in ipairs(index) do
     local key = normal(entry.name)
     local word = key:match "[^.]*$"
-    local off = math.min(distance(name, key), distance(last, word))
+    local whole = distance(name, key)
+    local off = math.min(whole, distance(last, word))
     if #last >= 3 and key:find(last, 1, true) then
       off = math.min(off, 1)
     end
     if off <= math.max(1, #last // 3) then
-      found[#found + 1] = { entry.name, off }
+      found[#found + 1] = { name = entry.name, off = off, whole = whole }
     end
   end
   table.sort(found, function(a, b)
-    if a[2] ~= b[2] then
-      return a[2] < b[2]
+    if a.off ~= b.off then
+      return a.off < b.off
+    elseif a.whole ~= b.whole then
+      return a.whole < b.whole
     end
-    return a[1] < b[1]
+    return a.name < b.name
   end)
   local names = {}
   for i = 1, math.min(#found, 8) do
-    if found[i][1] ~= names[#names] then
-      names[#names + 1] = found[i][1]
+    if found[i].name ~= names[#names] then
+      names[#names + 1] = found[i].name
     end
   end
   return names
