@@ -22,6 +22,10 @@ describe("a session", function()
     local self, said = start(base)
     assert.is_false(self:feed "1, 'x', nil")
     assert.equal('1\t"x"\tnil\n', said())
+    for _, text in ipairs { "1, 'x', nil;", "1, 'x', nil -- three" } do
+      self:feed(text)
+      assert.equal('1\t"x"\tnil\n', said())
+    end
     self:feed "_ + 1"
     assert.equal("2\n", said())
     self:feed "local unused = 1"
@@ -78,6 +82,11 @@ describe("a session", function()
     self:feed "local function bad() error 'no' end bad()"
     local text = said()
     assert.matches("^input:1: no\nstack traceback:\n", text)
+    assert.not_matches("session.lua", text)
+    self:feed "require 'libevent'.queue(0)"
+    text = said()
+    assert.matches("^input:1: bad argument #1 to 'queue' ", text)
+    assert.matches("\n\tinput:1: in ", text)
     assert.not_matches("session.lua", text)
     self:feed "error {}"
     assert.equal("{}\n", said())
