@@ -366,6 +366,13 @@ describe("evrun", function()
       assert.equal(1, code)
       output = sh(("evrun %s --timeout soon"):format(command))
       assert.matches("'%-%-timeout' needs seconds, not 'soon'", output)
+      output = sh(("evrun %s --timeout"):format(command))
+      assert.matches("^evrun: '%-%-timeout' needs seconds\nusage: ", output)
+      assert.matches("show this list\n$", output)
+    end
+    for _, command in ipairs { "ps x", "ctl app reload x" } do
+      local output = sh("evrun " .. command)
+      assert.matches("^evrun: unexpected argument 'x'\nusage: ", output)
     end
   end)
 end)

@@ -41,12 +41,12 @@ return function(args)
   local got, message = look.read(args, { ["--timeout"] = "seconds",
     ["--help"] = "flag", ["-h"] = "flag" })
   if not got then
-    return look.fail(message .. "\n" .. usage)
+    return look.fail(message, usage)
   elseif got.help or got.h then
     io.write(usage)
     return 0
   elseif #got ~= 1 then
-    return look.fail("whom? (see evrun ps)\n" .. usage)
+    return look.fail("whom? (see evrun ps)", usage)
   end
   return look.run(attach, got[1], got.timeout or patience)
 end

@@ -77,7 +77,7 @@ local function read(got)
     return nil, verb and ("there is no command '%s'"):format(verb)
       or "what is it to do?"
   elseif #got > (numbered[verb] and 3 or 2) then
-    return nil, ("nothing expected, but '%s'"):format(got[#got])
+    return nil, ("unexpected argument '%s'"):format(got[#got])
   end
   local number = math.tointeger(tonumber(n))
   if numbered[verb] and not (number and number > 0) then
@@ -101,7 +101,7 @@ return setmetatable(ctl, { __call = function(_, args)
     request, message = read(got)
   end
   if not request then
-    return look.fail(message .. "\n" .. usage)
+    return look.fail(message, usage)
   end
   return look.run(ask, got[1], request, got.json, got.timeout or patience)
 end })

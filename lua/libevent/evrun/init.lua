@@ -1,6 +1,7 @@
 --- The command `evrun`.
 
 local core = require "libevent.core"
+local look = require "libevent.evrun.look"
 local options = require "libevent.evrun.options"
 
 --- What a first word may be; a script of that name is `./serve`.
@@ -41,8 +42,7 @@ return function(arg)
   end
   local got, message = options.read(arg)
   if not got then
-    io.stderr:write("evrun: ", message, "\n", options.usage)
-    return 1
+    return look.fail(message, options.usage)
   elseif got.help then
     io.write(options.usage)
     return 0

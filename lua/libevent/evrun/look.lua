@@ -36,7 +36,8 @@ local function take(got, kind, name, text, following)
   local what, read = table.unpack(values[kind])
   local value = text ~= "" and read(text) or nil
   if value == nil then
-    return nil, ("'%s' needs %s, not '%s'"):format(name, what, text)
+    return nil, ("'%s' needs %s"):format(name, what)
+      .. (text ~= "" and (", not '%s'"):format(text) or "")
   elseif kind == "list" then
     got[key] = got[key] or {}
     table.insert(got[key], value)
@@ -80,14 +81,16 @@ function look.read(args, kinds, of_script)
 end
 
 --- Says what is wrong; returns the exit status of that.
-function look.fail(message)
-  io.stderr:write("evrun: ", message, "\n")
+---@param message string
+---@param usage? string How it is right, for a wrong command line.
+---@return integer status
+function look.fail(message, usage)
+  io.stderr:write("evrun: ", message, "\n", usage or "")
   return 1
 end
 
 --- Runs a command as the main task of a loop; returns its exit status.
----@param fn function Returns true; or nil and what is wrong, which may be
--- nothing to tell.
+---@param fn function Returns true; or nil and what is wrong.
 ---@param ... any Its arguments.
 ---@return integer status
 function look.run(fn, ...)

@@ -78,8 +78,8 @@ return function(args)
   local got, message = look.read(args, { ["--json"] = "flag",
     ["--timeout"] = "seconds", ["--help"] = "flag", ["-h"] = "flag" })
   if not got or got[1] then
-    return look.fail((message or "nothing expected, but '" .. got[1] .. "'")
-      .. "\n" .. usage)
+    return look.fail(message or ("unexpected argument '%s'"):format(got[1]),
+      usage)
   elseif got.help or got.h then
     io.write(usage)
     return 0

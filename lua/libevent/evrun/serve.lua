@@ -134,12 +134,12 @@ end
 return function(args, arg)
   local got, message = look.read(args, kinds, true)
   if not got then
-    return look.fail(message .. "\n" .. usage)
+    return look.fail(message, usage)
   elseif got.help or got.h then
     io.write(usage)
     return 0
   elseif not got[1] then
-    return look.fail("which script?\n" .. usage)
+    return look.fail("which script?", usage)
   end
   local chunk, how
   chunk, message = loadfile(got[1])

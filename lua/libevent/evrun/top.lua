@@ -141,12 +141,12 @@ return function(args)
     ["--interval"] = "seconds", ["--timeout"] = "seconds", ["--help"] = "flag",
     ["-h"] = "flag" })
   if not got then
-    return look.fail(message .. "\n" .. usage)
+    return look.fail(message, usage)
   elseif got.help or got.h then
     io.write(usage)
     return 0
   elseif #got ~= 1 then
-    return look.fail("of whom? (see evrun ps)\n" .. usage)
+    return look.fail("of whom? (see evrun ps)", usage)
   end
   return look.run(top, got[1], got.once, got.interval or interval,
     got.timeout or patience)
