@@ -133,6 +133,8 @@ describe("a session", function()
     os.remove(name)
     self:feed(":load " .. name)
     assert.matches("cannot open", said())
+    self:feed ":load"
+    assert.equal("which file?\n", said())
     assert.is_nil(self:feed ":quit")
   end))
 end)

@@ -72,6 +72,9 @@ end
 
 --- A file as an input.
 function named.load(session, rest)
+  if rest == "" then -- loadfile would name no file
+    return session.write "which file?\n"
+  end
   local chunk, message = loadfile(rest, "t", session.env)
   if chunk then
     session:execute(chunk)
