@@ -14,11 +14,6 @@ local task = require "libevent.task"
 --- Seconds between two looks at orphans that could not be reaped.
 local pause = 0.1
 
---- Made for each run.
----@class libevent.evrun.monitor
-local Monitor = {}
-Monitor.__index = Monitor
-
 --- Tells systemd, if that has started this process.
 local function tell(text)
   local ok, message = core.notify(text)
@@ -295,7 +290,7 @@ end
 return function(how, script)
   local base <close> = assert(core.event_base())
   base:on_error(complain_at_least)
-  local self = setmetatable({ base = base, failed = false }, Monitor)
+  local self = { base = base, failed = false }
   local ok, served, message = pcall(task.run, base, function()
     local served, message = serve(self, how, script)
     base:loopbreak()
