@@ -272,7 +272,7 @@ exports: $(MODULES)
 docs: ## the manual, in build/docs
 	$(DOCUMENTED) docs/collect.lua build/docs-src $(DOC_FILES)
 	@rm -rf build/docs
-	ldoc -q -c docs/config.ld -d build/docs --fatalwarnings build/docs-src >/dev/null
+	ldoc -q -c docs/config.ld -d build/docs --fatalwarnings build/docs-src/pages >/dev/null
 
 types: ## LuaCATS stubs for editors, in build/types
 	@rm -rf build/types

@@ -1,5 +1,6 @@
 -- Prepares the manual: gathers the blocks of all sources into one LDoc file per
--- page, and the topics, with references in the form LDoc resolves.
+-- page, in the folder pages, the topics, with references in the form LDoc
+-- resolves, and the programs of examples/.
 --
 --   lua5.4 docs/collect.lua OUTDIR FILES...
 --
@@ -9,6 +10,7 @@
 
 local blocks = require "docs.blocks"
 local examples = require "docs.examples".read()
+local headers = require "docs.headers"
 
 local out, files = arg[1], { table.unpack(arg, 2) }
 local pages = blocks.manual(blocks.read(files))
@@ -122,10 +124,21 @@ local function write_topic(write, name)
   end
 end
 
+--- The pages of LDoc's examples are called as the files without their folders,
+-- so those must become a part of the name.
+local function copy_programs()
+  for _, name in ipairs(headers.output "cd examples && find . -name '*.lua'") do
+    save("examples/" .. name:sub(3):gsub("/", "-"), function(write)
+      write(table.unpack(blocks.lines("examples/" .. name)))
+    end)
+  end
+end
+
 -- Pages of an earlier run would stay in the manual.
-os.execute(("rm -rf '%s' && mkdir -p '%s/guide'"):format(out, out))
+os.execute(("rm -rf '%s' && mkdir -p '%s/guide' '%s/examples' '%s/pages'")
+  :format(out, out, out, out))
 for _, page in ipairs(pages) do
-  save(page.name .. ".lua", function(write)
+  save("pages/" .. page.name .. ".lua", function(write)
     write_page(write, page)
   end)
 end
@@ -134,6 +147,7 @@ for _, topic in ipairs(require "docs.topics") do
     write_topic(write, topic)
   end)
 end
+copy_programs()
 if #broken > 0 then
   io.stderr:write(table.concat(broken, "\n"), "\n")
   os.exit(1)
