@@ -137,8 +137,8 @@ end
 -- Pages of an earlier run would stay in the manual.
 os.execute(("rm -rf '%s' && mkdir -p '%s/guide' '%s/examples' '%s/pages'")
   :format(out, out, out, out))
-for _, page in ipairs(pages) do
-  save("pages/" .. page.name .. ".lua", function(write)
+for i, page in ipairs(pages) do -- LDoc keeps to the order of the files
+  save(("pages/%03d.lua"):format(i), function(write)
     write_page(write, page)
   end)
 end
