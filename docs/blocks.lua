@@ -194,16 +194,16 @@ end
 -- of any where it is a method of a base.
 local function makes(block, beside, at)
   local result = block.returns[1] and block.returns[1].type or ""
-  if at.short == "event_base" then
-    return result:find "^libevent%.[%w_]+%??$" ~= nil
+  if not result:find "^libevent%.[%w_]+%??$" then
+    return false
   end
-  return block.lang == "c" and beside and beside.kind == "class"
-    and beside ~= at
+  return at.short == "event_base" or block.lang == "c" and beside
+    and beside.kind == "class" and beside ~= at
 end
 
 --- Groups blocks into pages, one per module and class. A function belongs to
 -- what its name begins with, wherever it stands; in C, one that stands beside
--- another class makes objects of that class, as do methods of a base that
+-- another class and returns an object makes it, as do methods of a base that
 -- return one. The list is a map by name, too.
 function blocks.pages(list)
   local pages, home = {}, {}

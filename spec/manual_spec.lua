@@ -3,17 +3,31 @@ describe("the manual", function()
   local blocks = require "docs.blocks"
   local headers = require "docs.headers"
 
+  local files = headers.output "find csrc lua -name '*.c' -o -name '*.lua'"
   local folder = os.tmpname()
 
   lazy_setup(function()
     os.remove(folder)
-    local files = headers.output "find csrc lua -name '*.c' -o -name '*.lua'"
     assert(loadfile("docs/collect.lua", "t", setmetatable(
       { arg = { folder, table.unpack(files) } }, { __index = _G })))()
   end)
 
   lazy_teardown(function()
     os.execute("rm -rf " .. folder)
+  end)
+
+  it("tells which functions make objects", function()
+    local makers = {}
+    for _, page in ipairs(blocks.manual(blocks.read(files))) do
+      if page.name == "libevent" then
+        for _, block in ipairs(page.functions) do
+          makers[#makers + 1] = block.makes and block.name or nil
+        end
+      end
+    end
+    table.sort(makers)
+    assert.same({ "libevent.condition", "libevent.evbuffer",
+      "libevent.event_base", "libevent.socket", "libevent.socketpair" }, makers)
   end)
 
   it("has a page for each program of examples/", function()
