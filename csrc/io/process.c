@@ -116,7 +116,7 @@ do in it what they do by default.
 @function event_base:process
 @param arguments string[] The program, by its path or looked for in `PATH`, and
 its arguments.
-@param options table|nil Any of:
+@param options? table Any of:
 - `env`: table of strings, all its environment; that of this process by default;
 - `setenv`: table, what is different in it: strings, and false for what is not
   passed on;

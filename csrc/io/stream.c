@@ -39,7 +39,7 @@ Creates a stream, which takes the socket over. Data is read from the moment that
 a task or a callback wants some.
 @function event_base:stream
 @param socket libevent.socket A connected one.
-@param options table|nil Any of:
+@param options? table Any of:
 - `linger`: seconds without progress that a close waits for, 5 by default; 0
   drops what is not sent;
 - `max_line`: integer, bytes that a line may have, 64 KiB by default;

@@ -213,7 +213,7 @@ int l_stream_timeouts(lua_State *L) {
 /***
 Sets the callbacks; those that are absent come no more.
 @function stream:setcb
-@param callbacks table|nil Any of:
+@param callbacks? table Any of:
 - `read`: fun(stream, data), with all that has come;
 - `write`: fun(stream), when all that was queued is sent;
 - `event`: fun(stream, what, direction, message, code): `what` is `"eof"`,

@@ -151,7 +151,7 @@ static int acquire(lua_State *L, const lev_base *base, recipe *r,
 /***
 Creates a socket for datagrams.
 @function event_base:udp
-@param address string|libevent.socket|nil What it receives at, such as
+@param address? string|libevent.socket What it receives at, such as
 `"127.0.0.1:0"` or `"[::]:53"`; nil for a port that the system chooses with the
 first datagram that is sent. A socket for datagrams is taken over.
 @param options? table Any of:

@@ -72,7 +72,7 @@ static int wanted(lua_State *L, lev_udp *self, const char *what) {
 Sets the callbacks; those that are absent come no more. Up to 64 datagrams come
 before others have their turn.
 @function udp:setcb
-@param callbacks table|nil Any of:
+@param callbacks? table Any of:
 - `read`: fun(udp, data, peer), for each datagram;
 - `error`: fun(udp, message, code), where there was an error instead of one;
   the socket stays what it was.

@@ -85,7 +85,7 @@ of `evconnlistener_new_bind` and `evconnlistener_new`.
 `"[::]:9995"` or `"unix:/run/app.sock"`, with port 0 for any that is free; or a
 bound socket, which it takes over. The file of a unix socket is removed when the
 listener is closed, and one that nobody listens to any more is replaced.
-@param options table|nil Any of:
+@param options? table Any of:
 - `backlog`: integer, connections that wait to be accepted; what the system
   allows by default;
 - `reuseable`: boolean, listen though old connections of the port linger; on;

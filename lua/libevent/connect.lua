@@ -55,7 +55,7 @@ end
 --- Connects to an address. Only a task can.
 ---@param address string Such as `"127.0.0.1:80"`, `"[::1]:80"` or
 -- `"unix:/run/app.sock"`.
----@param given table|nil Any of:
+---@param given? table Any of:
 -- - `timeout`: seconds, 10 by default;
 -- - `bind`: string, the address of this side, with port 0 for any;
 -- - `linger`, `max_line`, `max_all`: as for @{event_base:stream}.

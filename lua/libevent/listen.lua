@@ -102,7 +102,7 @@ end
 ---@param address string|integer|libevent.socket Such as `"127.0.0.1:9995"`,
 -- with port 0 for any that is free, or `"unix:/run/app.sock"`; the number of a
 -- descriptor that is inherited, or a bound socket.
----@param given table|nil The options of @{event_base:listener} except
+---@param given? table The options of @{event_base:listener} except
 -- `disabled`, and of @{event_base:stream}.
 ---@return libevent.acceptor? acceptor
 ---@return string? message

@@ -137,7 +137,7 @@ end
 -- server goes on.
 ---@param address string|integer|libevent.socket As for @{libevent.listen}.
 ---@param fn fun(stream: libevent.stream, peer: string)
----@param given table|nil Any of:
+---@param given? table Any of:
 -- - `connections`: integer, how many may be open, 10,000 by default; more wait
 --   in the system until some have ended;
 -- - `per_peer`: integer, how many from one host; more are closed at once;

@@ -7,7 +7,7 @@ local udp = {}
 
 --- Creates a socket for datagrams on the base of the `run` that goes on. Wraps
 -- `event_base:udp`.
----@param address string|libevent.socket|nil
+---@param address? string|libevent.socket
 ---@param options? table
 ---@return libevent.udp? udp
 ---@return string? message
