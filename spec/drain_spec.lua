@@ -338,5 +338,8 @@ describe("libevent.drain", function()
         drain(base, case[1], case[2])
       end, case[3])
     end
+    assert.error_matches(function()
+      drain(io.stdout)
+    end, "#1 to 'drain' %(event_base expected, got FILE%*%)")
   end))
 end)

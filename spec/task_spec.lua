@@ -171,7 +171,21 @@ describe("run", function()
     end
     assert.is_false(pcall(run))
     local base <close> = libevent.event_base()
-    assert.is_false(pcall(run, base))
+    for name, bad in pairs { ["FILE%*"] = io.stdout,
+        ["libevent%.evbuffer"] = libevent.evbuffer() } do
+      assert.error_matches(function()
+        run(bad, print)
+      end, "bad argument #1 to 'run' %(function or event_base expected, got "
+        .. name .. "%)$")
+      assert.error_matches(function()
+        libevent.tasks(bad)
+      end, "bad argument #1 to 'tasks' %(event_base expected, got " .. name)
+    end
+    local _, message = pcall(function()
+      run(base)
+    end)
+    assert.matches("^spec/task_spec.lua:%d+: bad argument #2 to 'run' "
+      .. "%(function expected, got nil%)$", message)
     assert.equal(1, (run(base, function()
       return 1
     end)))

@@ -113,6 +113,26 @@ function options.check(name, arg, expected, value)
   end
 end
 
+--- The name of a type, as Lua's own errors have it.
+local function type_of(value)
+  local metatable = debug.getmetatable(value) -- others may not look at it
+  local name = type(metatable) == "table" and rawget(metatable, "__name")
+  return type(name) == "string" and name or type(value)
+end
+
+--- Checks an argument that must be a base.
+---@param name string Of the function, for errors.
+---@param arg integer The number of the argument.
+---@param value any
+---@param expected? string What may stand there, if not a base alone.
+function options.base(name, arg, value, expected)
+  local got = type_of(value)
+  if type(value) ~= "userdata" or got ~= "libevent.event_base" then
+    bad(arg, name, ("%s expected, got %s"):format(expected or "event_base",
+      got))
+  end
+end
+
 --- Checks an address, which must be numeric or a path.
 ---@param name string Of the function, for errors.
 ---@param address any

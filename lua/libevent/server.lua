@@ -209,6 +209,9 @@ end
 ---@return table[] cut Some of them, 10 at most: each with `peer`, its address,
 -- and `where`, the place of its task or what tostring says of it.
 function server.drain(base, seconds, quiet)
+  if base ~= nil then
+    options.base("drain", 1, base)
+  end
   options.seconds("drain", 2, seconds)
   quiet = options.seconds("drain", 3, quiet) or drain.quiet
   base = base or task.base()

@@ -4,6 +4,7 @@
 -- @within libevent
 
 local core = require "libevent.core"
+local options = require "libevent.options"
 local yieldable_require = require "libevent.require"
 
 local task = {}
@@ -64,6 +65,9 @@ end
 -- `where` as `"file:line"`, `waits`: what it waits for, and `traceback`.
 function task.tasks(base)
   local list = {}
+  if base ~= nil then
+    options.base("tasks", 1, base)
+  end
   for _, one in ipairs((base or task.base()):tasks()) do
     local waits, object = one:waits()
     list[#list + 1] = {
@@ -175,7 +179,8 @@ end
 -- `event_base:on_error` is set. Tasks that still wait when nothing can wake
 -- them are an error that lists them. What is left then is canceled. While it
 -- runs, `require` may wait.
----@param base libevent.event_base|nil A new one, closed at the end, if nil.
+---@param base libevent.event_base It may be left out: then it is a new one,
+-- which is closed at the end.
 ---@param fn function
 ---@param ... any Its arguments.
 ---@return any ... What the function returned.
@@ -186,10 +191,8 @@ function task.run(base, fn, ...)
     local own <close> = assert(core.event_base())
     return task.run(own, base, fn, ...)
   end
-  if type(base) ~= "userdata" then
-    error("bad argument #1 to 'run' (function or event_base expected, got "
-      .. type(base) .. ")", 2)
-  end
+  options.base("run", 1, base, "function or event_base")
+  options.check("run", 2, "function", fn)
   local main = base:task(fn, ...)
   main:name "main"
   main:breaks_loop()
