@@ -64,10 +64,16 @@ describe("process start", function()
       ["option 'env': table expected"] = { "true", env = 1 },
       ["option 'fds': table expected"] = { "true", fds = 1 },
       ["option 'session': boolean expected"] = { "true", session = 1 },
+      ["option 'stdin': \"inherit\", \"null\", "] = { "true", stdin = "x" },
     } do
-      local ok, got = pcall(process.start, given)
-      assert.is_false(ok)
-      assert.matches("bad argument #1 to 'start' %(" .. message, got)
+      for _, name in ipairs { "start", "run" } do
+        local ok, got = pcall(function()
+          process[name](given)
+        end)
+        assert.is_false(ok)
+        assert.matches(("^spec/process_spec.lua:%%d+: bad argument #1 to '%s' ")
+          :format(name) .. "%(" .. message, got)
+      end
     end
     assert.is_false((pcall(process.start)))
   end))

@@ -12,6 +12,9 @@ function options.is_seconds(value)
   return type(value) == "number" and value >= 0 and value <= 1e9
 end
 
+--- What a program's input and output may be by name.
+local stdio = { inherit = true, null = true, stream = true }
+
 local kinds = {
   any = function()
     return true
@@ -28,6 +31,9 @@ local kinds = {
   string = function(value)
     return type(value) == "string"
   end,
+  stdio = function(value)
+    return type(value) ~= "string" or stdio[value]
+  end,
   seconds = options.is_seconds,
   count = function(value)
     return math.type(value) == "integer" and value >= 1
@@ -39,6 +45,7 @@ local expectations = {
   table = "table expected",
   boolean = "boolean expected",
   string = "string expected",
+  stdio = '"inherit", "null", "stream" or what has a descriptor expected',
   seconds = "seconds from 0 to 1e9 expected",
   count = "integer from 1 on expected",
 }

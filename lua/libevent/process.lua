@@ -14,7 +14,7 @@ local Program = { __name = "libevent.program" }
 Program.__index = Program
 
 local own = {
-  stdin = "any", stdout = "any", stderr = "any", fds = "table",
+  stdin = "stdio", stdout = "stdio", stderr = "stdio", fds = "table",
 }
 
 local passed = {
@@ -129,20 +129,8 @@ local function descriptors(base, self, given, done)
   return fds
 end
 
---- Starts a program.
----@param given table The program, by its path or looked for in `PATH`, and its
--- arguments as a list, and any of:
--- - `stdin`, `stdout`, `stderr`: `"inherit"` by default, `"null"`, `"stream"`,
---   or what has a descriptor;
--- - `fds`: table, what else it gets, by the number it has there;
--- - `env`, `setenv`, `directory`, `limits`, `session`, `group`,
---   `parent_ends`, `listen_pid`: as for @{event_base:process}.
----@return libevent.program? program
----@return string? message What has failed, such as `"exec: Permission denied"`.
----@return integer? code An errno value.
-function process.start(given)
-  local arguments, rest = options.split("start", given)
-  local mine, how = options.deal("start", 1, rest, own, passed)
+--- Starts a program, whose options were checked.
+local function launch(arguments, mine, how)
   local base, self = task.base(), setmetatable({}, Program)
   local done <close> = setmetatable({}, { __close = function(list)
     for _, each in ipairs(list) do
@@ -164,6 +152,22 @@ function process.start(given)
     return nil, message, code
   end
   return self
+end
+
+--- Starts a program.
+---@param given table The program, by its path or looked for in `PATH`, and its
+-- arguments as a list, and any of:
+-- - `stdin`, `stdout`, `stderr`: `"inherit"` by default, `"null"`, `"stream"`,
+--   or what has a descriptor;
+-- - `fds`: table, what else it gets, by the number it has there;
+-- - `env`, `setenv`, `directory`, `limits`, `session`, `group`,
+--   `parent_ends`, `listen_pid`: as for @{event_base:process}.
+---@return libevent.program? program
+---@return string? message What has failed, such as `"exec: Permission denied"`.
+---@return integer? code An errno value.
+function process.start(given)
+  local arguments, rest = options.split("start", given)
+  return launch(arguments, options.deal("start", 1, rest, own, passed))
 end
 
 --- Gives a program its input; returns why that failed. One that does not read
@@ -192,11 +196,14 @@ end
 ---@return string? message
 ---@return integer? code An errno value.
 function process.run(given, input)
-  local how = { stdin = "stream", stdout = "stream", stderr = "stream" }
-  for key, value in pairs(type(given) == "table" and given or {}) do
-    how[key] = value
+  local arguments, rest = options.split("run", given)
+  for fd = 0, 2 do
+    if rest[names[fd]] == nil then
+      rest[names[fd]] = "stream"
+    end
   end
-  local program <close>, message, code = process.start(how)
+  local program <close>, message, code = launch(arguments,
+    options.deal("run", 1, rest, own, passed))
   if not program then
     return nil, message, code
   end
