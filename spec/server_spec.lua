@@ -243,5 +243,9 @@ describe("serve", function()
       assert.matches("bad argument", message)
       assert.matches(case[4], message)
     end
+    local server <close> = assert(serve(anywhere, echo))
+    assert.has_error(function()
+      server:wait "x"
+    end, "bad argument #1 to 'wait' (seconds from 0 to 1e9 expected)")
   end))
 end)

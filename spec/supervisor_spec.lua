@@ -200,5 +200,12 @@ describe("supervisor", function()
       end, ("bad argument #1 to 'scale' (integer from 1 to 1000 expected, "
         .. "got %s)"):format(tostring(n)))
     end
+    for _, name in ipairs { "wait", "wait_ready", "drain" } do
+      assert.has_error(function()
+        supervisor[name](supervisor, "x")
+      end, ("bad argument #1 to '%s' (seconds from 0 to 1e9 expected)")
+        :format(name))
+    end
+    assert.equal("running", supervisor:status().state)
   end))
 end)

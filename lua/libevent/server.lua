@@ -116,6 +116,7 @@ end
 ---@return string? message `"timed out"`
 ---@return integer? code `ETIMEDOUT`
 function Server:wait(timeout)
+  options.seconds("wait", 1, timeout)
   return wait(self, timeout)
 end
 

@@ -45,6 +45,7 @@ end
 ---@return boolean? ok
 ---@return string? message Which worker does not, and why.
 function Supervisor:wait_ready(timeout)
+  options.seconds("wait_ready", 1, timeout)
   local deadline = timeout and self.base:now() + timeout
   local failure
   for _, each in ipairs({ table.unpack(self.slots) }) do
@@ -290,6 +291,7 @@ end
 ---@param seconds? number As the option `drain` by default.
 ---@return integer killed How many workers had to be killed.
 function Supervisor:drain(seconds)
+  options.seconds("drain", 1, seconds)
   local tasks, killed = {}, 0
   self.ending = true
   for i, each in ipairs(places(self)) do
@@ -322,6 +324,7 @@ Supervisor.__close = Supervisor.close
 ---@return string? message `"timed out"`
 ---@return integer? code `ETIMEDOUT`
 function Supervisor:wait(timeout)
+  options.seconds("wait", 1, timeout)
   local ok = await(self.base, self.over, function()
     return self.ended
   end, timeout)
