@@ -26,7 +26,7 @@ local function find(name)
     if type(loader) == "function" then
       return loader, extra
     elseif type(loader) == "string" then
-      messages[#messages + 1] = loader
+      messages[#messages + 1] = "\n\t" .. loader
     end
   end
   error(("module '%s' not found:%s"):format(name, table.concat(messages)), 0)
