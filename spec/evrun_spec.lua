@@ -103,6 +103,8 @@ describe("evrun", function()
       ["--drain x"] = "evrun: '%-%-drain' needs seconds, not 'x'\nusage",
       ["--drain"] = "evrun: '%-%-drain' needs an argument\nusage",
       ["-e"] = "evrun: '%-e' needs an argument\nusage",
+      ["--console a/b"] = "evrun: 'a/b' is no name for a console: letters, "
+        .. "digits, _ and %- expected\nusage",
     } do
       local output, status = table.unpack(outcome("evrun " .. options))
       assert.matches("^" .. message, output)

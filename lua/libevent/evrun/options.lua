@@ -1,5 +1,7 @@
 --- The command line of `evrun`, as `lua` has it.
 
+local folder = require "libevent.console.folder"
+
 local options = {}
 
 options.usage = [==[
@@ -85,6 +87,10 @@ function options.read(arg)
       return fail("'--drain' needs seconds, not '%s'", got.drain)
     end
     got.drain = seconds
+  end
+  if got.console and not folder.is_name(got.console) then
+    return fail("'%s' is no name for a console: %s", got.console,
+      folder.naming)
   end
   return got
 end
