@@ -8,14 +8,16 @@
  * them. */
 enum { LEV_ROOM = 14 };
 
-/* Pushes the traceback of the error at index 1: its message first where that
- * is a string, since __tostring of anything else may fail. */
+/* Pushes the traceback of the error at index 1, from the level at 2 on: its
+ * message first where that is a string, since __tostring of anything else may
+ * fail. */
 static int traceback(lua_State *L) {
+  int level = (int)lua_tointeger(L, 2);
   if (lua_type(L, 1) == LUA_TSTRING) {
-    luaL_traceback(L, L, lua_tostring(L, 1), 2);
+    luaL_traceback(L, L, lua_tostring(L, 1), level);
   } else {
     lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
-    luaL_traceback(L, L, lua_tostring(L, -1), 2);
+    luaL_traceback(L, L, lua_tostring(L, -1), level);
   }
   return 1;
 }
@@ -24,10 +26,12 @@ static int traceback(lua_State *L) {
  * table; lack of memory for it must not hide the error. */
 int lev_handler(lua_State *L) {
   lev_state *state = lev_getstate(L);
+  int level = lua_gettop(L) == 1 ? 2 : 3; /* above both, and who has called */
   lua_rawgeti(L, LUA_REGISTRYINDEX, state->table);
   lua_pushcfunction(L, traceback);
   lua_pushvalue(L, 1);
-  if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+  lua_pushinteger(L, level);
+  if (lua_pcall(L, 2, 1, 0) != LUA_OK) {
     lua_pop(L, 1);
     lua_pushboolean(L, 0);
   }

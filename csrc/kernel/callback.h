@@ -93,7 +93,8 @@ void lev_report(lua_State *L, lev_base *base, int index, int status);
 void lev_reportat(lua_State *L, lev_base *base, int place);
 
 /* The message handler: keeps the error at index 1 as it is and leaves its
- * traceback in the state's table. [-0, +0, -] */
+ * traceback in the state's table. Another handler that calls it from Lua gives
+ * it any second argument: the traceback begins above both. [-0, +0, -] */
 int lev_handler(lua_State *L);
 
 /* Calls the function on top of the stack, with nothing, for the base.

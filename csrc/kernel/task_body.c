@@ -19,7 +19,8 @@ static void trace(lua_State *L, lev_state *state, lev_task *task) {
   if (!known) {
     lua_pushcfunction(L, lev_handler);
     lua_pushvalue(L, 1);
-    if (lua_pcall(L, 1, 0, 0) == LUA_OK)
+    lua_pushboolean(L, 1); /* lev_task_unwind calls it */
+    if (lua_pcall(L, 2, 0, 0) == LUA_OK)
       lev_pushat(L, state, LEV_AT_TRACEBACK);
     lua_setiuservalue(L, 2, LEV_UV_TRACE);
     lua_pushvalue(L, 1);

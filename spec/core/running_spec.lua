@@ -194,7 +194,14 @@ describe("pcall", function()
     assert.matches("running_spec.lua:%d+: in", traceback)
     ok, got, traceback = pcall_of(error, "message", 0)
     assert.same({ false, "message" }, { ok, got })
-    assert.matches("^message\nstack traceback:", traceback)
+    assert.matches("^message\nstack traceback:\n\t%[C%]: in function 'error'\n",
+      traceback)
+    ok, got, traceback = pcall_of(function()
+      return nil + 1
+    end)
+    assert.is_false(ok)
+    assert.equal(got, traceback:match "^[^\n]*")
+    assert.matches("\nstack traceback:\n\t[^\n]*running_spec.lua:", traceback)
   end))
 
   it("works outside of tasks", function()
