@@ -90,7 +90,7 @@ end
 -- their peers: nothing was read or sent for so many seconds, and the task waits
 -- for its peer, which returns nil. At the deadline those that are left are
 -- canceled. Only a task can.
----@param seconds? number
+---@param seconds? number Until the deadline; without it there is none.
 ---@param quiet? number Seconds; 1 by default.
 ---@return boolean? ok nil if some had to be canceled.
 ---@return string? message `"timed out"`
@@ -204,7 +204,7 @@ end
 -- nothing new can listen: `serve` and `listen` return nil, `"draining"` and
 -- `ECANCELED`. Only a task can.
 ---@param base? libevent.event_base That of the running loop by default.
----@param seconds? number
+---@param seconds? number Until the deadline; without it there is none.
 ---@param quiet? number Seconds after which a connection is idle; 1 by default.
 ---@return integer canceled How many connections had to be canceled.
 ---@return table[] cut Some of them, 10 at most: each with `peer`, its address,

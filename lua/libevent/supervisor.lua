@@ -264,7 +264,7 @@ function Supervisor:pids()
 end
 
 --- Sends a signal to all workers that serve.
----@param signal string|integer
+---@param signal string|integer As for @{event_base:signal}.
 function Supervisor:kill(signal)
   for _, each in ipairs(self.slots) do
     if each.worker and each.worker.state == "ready" then

@@ -7,8 +7,8 @@ local udp = {}
 
 --- Creates a socket for datagrams on the base of the `run` that goes on. Wraps
 -- `event_base:udp`.
----@param address? string|libevent.socket
----@param options? table
+---@param address? string|libevent.socket As for @{event_base:udp}.
+---@param options? table As for @{event_base:udp}.
 ---@return libevent.udp? udp
 ---@return string? message
 ---@return integer? code An errno value.
