@@ -166,10 +166,11 @@ static int l_task_status(lua_State *L) {
 /***
 Lets the task be stopped though it never waits: by a signal (see
 @{signal:interrupts}), and when it has run so many instructions. An error is
-raised in it, again and again until it ends. To be called before the task runs,
-or by itself; it runs at half the speed then. Tasks that it spawns are not
-limited; coroutines that it makes are, but one that ends within a thousand
-instructions does not count.
+raised in it, again and again until it ends; what a function of this library has
+begun is done first. To be called before the task runs, or by itself; it runs at
+half the speed then. Tasks that it spawns are not limited, nor is `on_error`;
+coroutines that it makes are, but one that ends within a thousand instructions
+does not count.
 @function task:limit
 @param instructions? integer About as many, from 1; none: any number.
 */

@@ -1,6 +1,7 @@
 #include "kernel/callback.h"
 
 #include "kernel/base.h"
+#include "kernel/interrupt.h"
 #include "kernel/pin.h"
 
 /* Stack places that a callback and the report of its error may take: few
@@ -104,7 +105,9 @@ void lev_report(lua_State *L, lev_base *base, int index, int status) {
       lua_pushvalue(L, error);
       lua_getiuservalue(L, self, LEV_UV_TRACEBACK);
       lua_pushvalue(L, index ? index : self);
+      int period = lev_interrupt_pause(L);
       status = lua_pcall(L, 3, 0, self + 1);
+      lev_interrupt_resume(L, period);
       if (status == LUA_OK) {
         lua_settop(L, error - 1);
         return;

@@ -6,9 +6,17 @@
 #include <stdatomic.h>
 
 #include "kernel/task.h"
+#include "kernel/where.h"
 
-/* Instructions between two looks, and errors that a task may catch. */
-enum { LEV_PERIOD = 1000, LEV_PATIENCE = 10 };
+/* Instructions between two looks: many, or one where something has to stop.
+ * Errors that a task may catch; and instructions of our own Lua layer that may
+ * follow where it has to stop. */
+enum {
+  LEV_PERIOD = 1000,
+  LEV_EACH = 1,
+  LEV_PATIENCE = 10,
+  LEV_SPARED = 100000
+};
 
 static const char limits_key = 0;
 
@@ -56,46 +64,76 @@ static void raiseat(lua_State *L, const char *message) {
  * error. */
 enum { LEV_USED_UP = -1, LEV_INTERRUPTED = -1000 };
 
+/* Whether what has to stop goes on for now. Our Lua layer does, since an error
+ * in its middle would leave something undone; and one instruction more, which
+ * may be the one that marks what we have returned to be closed. */
+static bool spares(lua_State *L, lev_state *state, lua_Debug *ar) {
+  uint32_t before = state->spared;
+  lua_getinfo(L, "S", ar);
+  bool ours = lev_where_isours(state, ar);
+  bool spared = ours ? before < LEV_SPARED
+                     : before > 0 || lua_gethookcount(L) != LEV_EACH;
+  state->spared = ours && spared ? before + 1 : 0;
+  if (spared)
+    lua_sethook(L, lua_gethook(L), LUA_MASKCOUNT, LEV_EACH);
+  return spared;
+}
+
 /* Raises; if that has been caught too often, with every instruction. */
 static void complain(lua_State *L, const lev_task *task, lua_Integer left) {
   bool used = left > LEV_INTERRUPTED;
   lua_Integer times = used ? LEV_USED_UP - left : LEV_INTERRUPTED - left;
   if (times >= LEV_PATIENCE) {
-    lua_sethook(L, look, LUA_MASKCOUNT, 1);
-    lua_sethook(task->co, look, LUA_MASKCOUNT, 1);
+    lua_sethook(L, look, LUA_MASKCOUNT, LEV_EACH);
+    lua_sethook(task->co, look, LUA_MASKCOUNT, LEV_EACH);
   } else {
     setleft(L, task, left - 1);
+    lua_sethook(L, look, LUA_MASKCOUNT, LEV_PERIOD);
   }
   raiseat(L, used ? "stopped: too many instructions" : "interrupted");
 }
 
+/* What is left to a task that runs: a negative number if it has to stop. */
+static lua_Integer judge(lua_Integer left) {
+  if (left < 0)
+    return left;
+  if (atomic_load(&watched.came) > 0)
+    return LEV_INTERRUPTED;
+  return left > 0 && left <= LEV_PERIOD ? LEV_USED_UP : left;
+}
+
 /* Looks whether the armed task that runs has to stop. */
 static void look(lua_State *L, lua_Debug *ar) {
-  const lev_task *task = lev_getstate(L)->running;
-  (void)ar;
+  lev_state *state = lev_getstate(L);
+  const lev_task *task = state->running;
   if (task == NULL || !lua_checkstack(L, 8)) {
     lua_sethook(L, NULL, 0, 0);
     return;
   }
-  lua_Integer left = pushleft(L, task);
+  lua_Integer left = judge(pushleft(L, task));
   if (lua_isnil(L, -1)) { /* a coroutine that has got into other hands */
     lua_sethook(L, NULL, 0, 0);
   } else if (left < 0) {
-    complain(L, task, left);
-  } else if (atomic_load(&watched.came) > 0) {
-    complain(L, task, LEV_INTERRUPTED);
-  } else if (left > 0 && left <= LEV_PERIOD) {
-    complain(L, task, LEV_USED_UP);
+    if (!spares(L, state, ar))
+      complain(L, task, left);
+  } else if (lua_gethookcount(L) != LEV_PERIOD) { /* it was spared */
+    state->spared = 0;
+    lua_sethook(L, look, LUA_MASKCOUNT, LEV_PERIOD);
   } else if (left > 0) {
     setleft(L, task, left - LEV_PERIOD);
   }
 }
 
-/* Stops what runs, once. */
+/* Stops what runs, once, unless the loop has come back meanwhile. */
 static void stop(lua_State *L, lua_Debug *ar) {
-  (void)ar;
+  lev_state *state = lev_getstate(L);
+  bool came = atomic_load(&watched.came) > 0;
+  if (came && spares(L, state, ar))
+    return;
+  state->spared = 0;
   lua_sethook(L, NULL, 0, 0);
-  raiseat(L, "interrupted");
+  if (came)
+    raiseat(L, "interrupted");
 }
 
 static void on_signal(int number) {
@@ -110,7 +148,7 @@ static void on_signal(int number) {
   if (before > 0 && state != NULL) {
     lua_State *L = state->running != NULL ? state->running->co : state->main;
     if (lua_gethook(L) == NULL)
-      lua_sethook(L, stop, LUA_MASKCOUNT, 1);
+      lua_sethook(L, stop, LUA_MASKCOUNT, LEV_EACH);
   }
   if (watched.inner.sa_handler != SIG_DFL &&
       watched.inner.sa_handler != SIG_IGN)
@@ -174,6 +212,18 @@ void lev_interrupt_arm(lua_State *L, const lev_task *task, lua_Integer limit) {
   lua_rawset(L, -3);
   lua_pop(L, 1);
   lua_sethook(task->co, look, LUA_MASKCOUNT, LEV_PERIOD);
+}
+
+int lev_interrupt_pause(lua_State *L) {
+  int period = lua_gethook(L) == look ? lua_gethookcount(L) : 0;
+  if (period > 0)
+    lua_sethook(L, NULL, 0, 0);
+  return period;
+}
+
+void lev_interrupt_resume(lua_State *L, int period) {
+  if (period > 0)
+    lua_sethook(L, look, LUA_MASKCOUNT, period);
 }
 
 void lev_interrupt_spare(lua_State *co) {

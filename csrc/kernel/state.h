@@ -29,6 +29,7 @@ typedef struct lev_state {
   lev_pool *pools;   /* see pool.h */
   const char *layer; /* how the sources of our Lua layer begin; or NULL */
   size_t layer_length;
+  uint32_t spared; /* instructions of it that were to be stopped */
 } lev_state;
 
 /* Places of the state's table. The strings stand there because an error

@@ -31,13 +31,17 @@ void lev_where_open(lua_State *L, lev_state *state) {
   lua_pop(L, 1);
 }
 
+bool lev_where_isours(const lev_state *state, const lua_Debug *ar) {
+  return state->layer != NULL &&
+         strncmp(ar->source, state->layer, state->layer_length) == 0;
+}
+
 bool lev_where(lua_State *L, const lev_state *state, lua_Debug *ar) {
   bool found = false;
   lua_Debug each;
   for (int level = 0; lua_getstack(L, level, &each); level++) {
     lua_getinfo(L, "Sl", &each);
-    bool ours = state->layer != NULL &&
-                strncmp(each.source, state->layer, state->layer_length) == 0;
+    bool ours = lev_where_isours(state, &each);
     if (each.currentline > 0 && (!ours || !found)) {
       *ar = each;
       found = true;

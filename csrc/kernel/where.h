@@ -10,6 +10,10 @@
 /* Notes where our Lua layer is: it is what loads the module. [-0, +0, m] */
 void lev_where_open(lua_State *L, lev_state *state);
 
+/* Whether a function is of our Lua layer; lua_getinfo has told its source.
+ * [-0, +0, -] */
+bool lev_where_isours(const lev_state *state, const lua_Debug *ar);
+
 /* Tells the source and the line of what runs, or waits, in a thread. Where that
  * is none of a script, the nearest one of ours; false, and nothing told, if
  * there is no function in Lua. [-0, +0, -] */

@@ -58,14 +58,17 @@ local function admit(self)
   end
 end
 
---- Hands a value to the first who waits for one; false if nobody does.
+--- Hands a value to the first who waits for one; false if nobody does. What may
+-- fail for lack of memory comes first.
 local function hand(self, value)
+  local handed = self.handed
+  local last = handed.last + 1
+  handed[last] = value
   if self.getters:serve(1) == 0 then
+    handed[last] = nil
     return false
   end
-  local handed = self.handed
-  handed.last = handed.last + 1
-  handed[handed.last] = value
+  handed.last = last
   return true
 end
 
