@@ -32,8 +32,13 @@ function timer.after(seconds, fn, ...)
   return self
 end
 
+--- Seconds that no clock tells apart; with less the numbers of moments would be
+-- no integers any more.
+local least = 1e-9
+
 --- Counts the moments that have come; those nobody waited for are left out.
 local function ticks(seconds)
+  seconds = math.max(seconds, least)
   local start, n = core.evutil.gettime_monotonic(), 0
   return function()
     local now = core.evutil.gettime_monotonic()

@@ -372,3 +372,19 @@ describe("a task that yields to nobody", function()
     assert.is_false((coroutine.resume(co)))
   end))
 end)
+
+describe("every", function()
+  it("counts with integers, however short its time is", run(function()
+    for _, seconds in ipairs { 5e-324, 1e-300, 1e-9 } do
+      local before, times = 0, 0
+      for n in libevent.every(seconds) do
+        assert.equal("integer", math.type(n))
+        assert.is_true(n > before)
+        before, times = n, times + 1
+        if times == 5 then
+          break
+        end
+      end
+    end
+  end))
+end)
