@@ -35,10 +35,12 @@ local function outputs(first, last)
   return due
 end
 
---- A `print` that notes what each line prints, in a table by their numbers.
+--- A `print` that notes what each line of a page prints, in a table by their
+-- numbers; what calls it from elsewhere is no line of it.
 local function printer(printed)
   return function(...)
-    local line = debug.getinfo(2, "l").currentline
+    local caller = debug.getinfo(2, "lS")
+    local line = caller.source == "@" .. page.file and caller.currentline or -1
     printed[line] = printed[line] or {}
     for i = 1, select("#", ...) do
       table.insert(printed[line], tostring((select(i, ...))))
