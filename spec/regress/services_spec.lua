@@ -230,6 +230,16 @@ describe("a worker", function()
     assert.matches(" inf ", ctl.show(status))
   end))
 
+  it("may count what has no end", run(function()
+    local supervisor <close> = shell("'X_COUNTERS=a=1 '", "(printf %065000d "
+      .. "| tr 0 x; echo ' b=2'; echo READY=1) >&$EVRUN_CHANNEL; "
+      .. "exec sleep 100")
+    local began = os.clock()
+    assert.is_true(supervisor:wait_ready(50))
+    assert.is_true(os.clock() - began < 10)
+    assert.same({ a = 1, b = 2 }, supervisor:status().workers[1].counters)
+  end))
+
   it("does not change what is told of its death", run(function()
     local lines = {}
     local before = log.output(function(_, record)

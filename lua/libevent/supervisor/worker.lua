@@ -40,10 +40,11 @@ local function change(self, state)
   self.on_change(self)
 end
 
---- Reads counters, as far as they are numbers that one can count with.
+--- Reads counters, as far as they are numbers that one can count with. Each
+-- word is looked at once, however long it is.
 local function read_counters(text)
   local counters, n = {}, 0
-  for name, text_of in text:gmatch "([%w_]+)=(%S+)" do
+  for name, text_of in text:gmatch "%f[%w_]([%w_]+)=(%S+)" do
     local value = tonumber(text_of)
     if value and value - value == 0 and #name <= most_name
         and n < most_counters then
