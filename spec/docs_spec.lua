@@ -65,6 +65,11 @@ describe("libevent.docs", function()
     assert.equal("the manual knows no 'xyzzy'\n", find "xyzzy")
     assert.equal("the manual knows no '%'\n", find "%")
     assert.matches("^the manual knows no 'aaaa", find(("a"):rep(1e6)))
+    local began = os.clock()
+    for _, text in ipairs { (" "):rep(1e5) .. "(", ("a"):rep(1e5) .. "." } do
+      assert.matches("^the manual knows no 'x", find("x" .. text .. "x"))
+    end
+    assert.is_true(os.clock() - began < 10)
   end)
 
   it("lists modules and classes without a name", function()

@@ -29,9 +29,16 @@ local function add(map, key, entry)
 end
 
 --- What a name is compared by: however it is called, and whatever follows it.
+-- This and `last` look at a long one a few times only.
 local function normal(name)
-  return (name:match "^%s*(.-)%s*$":gsub("%s*%(.*$", ""):gsub(":", ".")
-    :gsub("^libevent%.", ""):lower())
+  name = name:match "^%s*([^(]*)"
+  return (name:match "^.*%S" or ""):gsub(":", "."):gsub("^libevent%.", "")
+    :lower()
+end
+
+--- The last part of a name.
+local function last(name)
+  return name:match "^.*%.(.*)$" or name
 end
 
 local function prepare()
@@ -39,7 +46,7 @@ local function prepare()
   for _, entry in ipairs(index or {}) do
     local key = normal(entry.name)
     add(by_name, key, entry)
-    add(by_key, key:match "[^.]*$", entry)
+    add(by_key, last(key), entry)
     for _, name in ipairs(entry.wraps or {}) do
       add(by_key, name:lower(), entry)
     end
@@ -114,16 +121,15 @@ end
 --- Names that may have been meant, the nearest first: by what is wrong with the
 -- last part, which many have, and then by all.
 local function near(name)
-  local found, last = {}, name:match "[^.]*$"
+  local found, tail = {}, last(name)
   for _, entry in ipairs(index) do
     local key = normal(entry.name)
-    local word = key:match "[^.]*$"
     local whole = distance(name, key)
-    local off = math.min(whole, distance(last, word))
-    if #last >= 3 and key:find(last, 1, true) then
+    local off = math.min(whole, distance(tail, last(key)))
+    if #tail >= 3 and key:find(tail, 1, true) then
       off = math.min(off, 1)
     end
-    if off <= math.max(1, #last // 3) then
+    if off <= math.max(1, #tail // 3) then
       found[#found + 1] = { name = entry.name, off = off, whole = whole }
     end
   end
@@ -207,7 +213,7 @@ function docs.find(given)
     return contents()
   end
   local entries = by_name[name] or inherited(name)
-  local alike = by_key[name] or by_key[name:match "[^.]*$"]
+  local alike = by_key[name] or by_key[last(name)]
   if entries then
     return show_all(entries, by_key[name])
   elseif not alike then

@@ -38,6 +38,12 @@ describe("a word", function()
     assert.same({ { "ab.abc" }, "ab.a" }, { complete.words("x..ab.a", env) })
   end)
 
+  it("may stand behind a long text", function()
+    local began = os.clock()
+    assert.same({ "until" }, words(("x"):rep(1e5) .. " unt", {}))
+    assert.is_true(os.clock() - began < 10)
+  end)
+
   it("runs no code", function()
     local env = { bad = setmetatable({ field = 1 }, { __index = error }) }
     assert.same({ "bad.field" }, words("bad.f", env))

@@ -93,13 +93,13 @@ end
 ---@param line string
 ---@return boolean? more
 function commands.run(session, line)
-  local name, rest = line:match "^%s*:(%a+)%s*(.-)%s*$"
+  local name, rest = line:match "^%s*:(%a+)%s*(.*)$"
   local command = named[name]
   if not command then
     session.write(("no command :%s (see :help)\n"):format(name))
     return false
   end
-  local _, over = command(session, rest)
+  local _, over = command(session, rest:match "^.*%S" or "")
   if over then
     return nil
   end

@@ -55,7 +55,8 @@ end
 ---@param text string
 ---@return string? word
 function complete.word(text)
-  local word = text:match "[%a_][%w_.:]*$" or ""
+  local letters = text:reverse():match "^[%w_.:]*":reverse()
+  local word = letters:match "[%a_].*$" or "" -- a long text is looked at once
   word = word:match "^.*%.%.(.*)$" or word
   local before = text:sub(1, #text - #word)
   if before:find "[.:]$" and not before:find "%.%.$" then
