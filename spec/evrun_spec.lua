@@ -89,6 +89,8 @@ describe("evrun", function()
     assert.equal(1, status)
     assert.same({ "evrun: (command line):1: syntax error near 'y'\n", 1 },
       outcome "evrun -e 'x y'")
+    assert.matches("^evrun: %(command line%):1: \\x1b%[2J\nstack",
+      outcome [[evrun -e 'error "\27[2J"']][1])
     assert.same({ "evrun: cannot open /no/such/file\n", 1 },
       (function()
         local got = outcome "evrun /no/such/file"

@@ -28,6 +28,14 @@ describe("the output of a worker", function()
       .. '[3] {"time" : 1}\n' }, passed)
   end)
 
+  it("does not drive a terminal", function()
+    local one, passed = new()
+    one:add "\tat \27[2J\r\u{9b}\7 \u{e4}\xff\n"
+    one:add '{"time":"\27c"}\n'
+    assert.same({ "[3] \tat \\x1b[2J\\x0d\\u{9b}\\x07 \u{e4}\\xff\n",
+      '{"worker":3,"time":"\\x1bc"}\n' }, passed)
+  end)
+
   it("is kept as far as its last lines go", function()
     local one = new()
     for i = 1, 30 do

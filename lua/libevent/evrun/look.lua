@@ -1,6 +1,7 @@
 --- What the commands of evrun share: their command line, and how they run.
 
 local core = require "libevent.core"
+local format = require "libevent.log.format"
 local task = require "libevent.task"
 
 local look = {}
@@ -80,12 +81,13 @@ function look.read(args, kinds, of_script)
   return got
 end
 
---- Says what is wrong; returns the exit status of that.
+--- Says what is wrong, which others may have said; returns the exit status of
+-- that.
 ---@param message string
 ---@param usage? string How it is right, for a wrong command line.
 ---@return integer status
 function look.fail(message, usage)
-  io.stderr:write("evrun: ", message, "\n", usage or "")
+  io.stderr:write("evrun: ", format.lines(message), "\n", usage or "")
   return 1
 end
 

@@ -82,6 +82,13 @@ local escape_json = escaper(escapes({ ["\n"] = "\\n", ["\r"] = "\\r",
 local escape_text = escaper(escapes({ ["\n"] = "\\n", ["\r"] = "\\r",
   ["\t"] = "\\t", ["\\"] = "\\\\" }, "\\x%02x"), "\\u{%x}", "\\x%02x")
 
+--- Returns lines of others without what drives a terminal.
+---@param text string
+---@return string text Valid UTF-8 without control characters but tabs and ends
+-- of lines.
+format.lines = escaper(escapes({ ["\n"] = "\n", ["\t"] = "\t" }, "\\x%02x"),
+  "\\u{%x}", "\\x%02x")
+
 --- Replaces what is no UTF-8.
 local valid = (function()
   local none = { set = { "\0" }, ["\0"] = "\0" }

@@ -1,6 +1,8 @@
 --- What a worker writes to standard error: it is passed on in whole lines, and
 -- the last ones are kept.
 
+local format = require "libevent.log.format"
+
 local tail = {}
 
 --- Lines that are kept, bytes of each, and bytes that are passed on though the
@@ -23,8 +25,10 @@ function tail.new(number, write)
     lines = {}, n = 0 }, Tail)
 end
 
---- A line that says whose it is; one that is a log line stays so.
+--- A line that says whose it is, and does not drive a terminal: it may have
+-- what a peer has sent. One that is a log line stays so.
 local function mark(self, line)
+  line = format.lines(line)
   if line:byte() == brace and line:find '^{"time":".*}$' then
     return ('{"worker":%d,%s\n'):format(self.number, line:sub(2))
   end
