@@ -33,6 +33,9 @@ describe("addresses of a service", function()
       [""] = "^'': ", x = "^'x': ", ["1.2.3.4:x"] = "^'1.2.3.4:x': ",
       ["127.0.0.1:9010-9001"] = "begins with its lower number",
       ["127.0.0.1:65530-65536"] = "^'127.0.0.1:65530%-65536': ",
+      ["127.0.0.1:99999999999999999999-3"] = "^'127.*the port is no number",
+      ["127.0.0.1:1-99999999999999999999"] = "^'127.*the port is no number",
+      ["127.0.0.1:1-9223372036854775807"] = "^'127.*the port is no number",
       ["unix:" .. ("x"):rep(200)] = "too long",
     } do
       local address, got = addresses.read(text)

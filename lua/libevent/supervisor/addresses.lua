@@ -12,8 +12,8 @@ local parse = core.evutil.parse_sockaddr_port
 -- how many there is one.
 local function each_of(text)
   local host, from, to = text:match "^(.*):(%d+)%-(%d+)$"
-  if host then
-    from, to = tonumber(from), tonumber(to)
+  from, to = math.tointeger(tonumber(from)), math.tointeger(tonumber(to))
+  if from and to then
     return function(number)
       return ("%s:%d"):format(host, from + number - 1)
     end, to - from + 1
