@@ -178,6 +178,10 @@ describe("evrun serve", function()
     repeat
       libevent.sleep(0.01)
     until #service:ask "status".workers < 3
+    for _, n in ipairs { 0, 1001, 1.5, "4" } do
+      assert.same({ nil, "from 1 to 1000 workers are possible" },
+        { service:ask("scale", n) })
+    end
     assert.is_true(service:ask("scale", 4))
     service:until_worker(4, function(worker)
       return worker.state == "ready"
@@ -350,6 +354,10 @@ describe("evrun serve", function()
         .. "127.0.0.1:9001%-9002 has 2 addresses",
       ["--listen nowhere"] = "'%-%-listen': 'nowhere': ",
       ["--limit x"] = "'%-%-limit' needs name=number, not 'x'",
+      ["--limit as=99999999999999999999"] = "'as=9+' is too large",
+      ["--limit as=9000000000G"] = "'as=9000000000G' is too large",
+      ["--workers 1001"] = "at most 1000 workers are possible, not 1001",
+      ["--listen 127.0.0.1:1-65535"] = "at most 1000 workers are possible",
       ["--limit x=1"] = "option 'limits': unknown limit",
       ["--name a/b"] = "'a/b' is no name",
       ["--heartbeat -1"] = "'%-%-heartbeat' needs seconds, or 0, not '%-1'",

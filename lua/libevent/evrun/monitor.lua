@@ -7,6 +7,7 @@ local core = require "libevent.core"
 local describe = require "libevent.log.format".tostring
 local log = require "libevent.log"
 local look = require "libevent.evrun.look"
+local most = require "libevent.supervisor.plan".most
 local output = require "libevent.supervisor.output"
 local supervisor = require "libevent.supervisor"
 local task = require "libevent.task"
@@ -87,12 +88,20 @@ local function kill(self)
   return true
 end
 
+--- Changes the number of workers to what somebody has asked for.
+local function resize(self, n)
+  if math.type(n) ~= "integer" or n < 1 or n > most then
+    return nil, ("from 1 to %d workers are possible"):format(most)
+  end
+  return self.service:scale(n)
+end
+
 local function scale(self, by)
   local n = #self.service.slots + by
   if n < 1 then
     return nil, "one worker is the least"
   end
-  local ok, message = self.service:scale(n)
+  local ok, message = resize(self, n)
   if not ok then
     log.warn("the number of workers stays", { error = message })
   end
@@ -180,7 +189,7 @@ local verbs = {
     return self.service:restart(request.n)
   end,
   scale = function(self, request)
-    return self.service:scale(request.n)
+    return resize(self, request.n)
   end,
 }
 

@@ -4,6 +4,7 @@ local addresses = require "libevent.supervisor.addresses"
 local core = require "libevent.core"
 local folder = require "libevent.console.folder"
 local look = require "libevent.evrun.look"
+local most = require "libevent.supervisor.plan".most
 
 local usage = [[
 usage: evrun serve [options] script [options] [--] [args]
@@ -49,6 +50,9 @@ local function read_limits(list)
       return nil, ("'--limit' needs name=number, not '%s'"):format(text)
     end
     limits[name] = math.tointeger(number * units[unit])
+    if not limits[name] then
+      return nil, ("'--limit': the number of '%s' is too large"):format(text)
+    end
   end
   return limits
 end
@@ -75,6 +79,9 @@ local function count(got)
         address.n)
     end
     n = n or address.n
+  end
+  if n and n > most then
+    return nil, ("at most %d workers are possible, not %d"):format(most, n)
   end
   return n or core.posix.processors()
 end
