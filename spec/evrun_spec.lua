@@ -278,5 +278,9 @@ describe("evrun", function()
       "echo 'type(libevent)' | evrun -l libevent"))
     assert.same({ "3\n1\t\"x\"\n", 0 }, outcome(
       [[printf 'x = 1\nx + 2\nx,\n"x"\n' | evrun]]))
+    local cut = "the last input has no end, and was not run\n"
+    assert.same({ "1\n" .. cut, 0 },
+      outcome [[printf 'print(1)\nfor i = 1, 2 do\nprint(i)\n' | evrun]])
+    assert.same({ "1\n", 0 }, outcome "printf 'print(\n1)' | evrun")
   end)
 end)

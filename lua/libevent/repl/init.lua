@@ -54,6 +54,9 @@ function repl.run(greeting, remote)
     end
     more = self:feed(line)
   end
+  if not remote and self:is_begun() then -- it may be a file that was cut
+    self.write "the last input has no end, and was not run\n"
+  end
   return interactive
 end
 

@@ -116,6 +116,12 @@ function Session:feed(line)
   return false
 end
 
+--- Tells whether an input has begun that goes on.
+---@return boolean begun
+function Session:is_begun()
+  return self.begun ~= nil
+end
+
 --- Returns what the last word of a text may become.
 ---@param text string What is typed, up to the cursor.
 ---@return string[] words
