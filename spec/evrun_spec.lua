@@ -87,6 +87,8 @@ describe("evrun", function()
     local output, status = table.unpack(outcome "evrun -e 'error \"no\"'")
     assert.matches("^evrun: %(command line%):1: no\nstack traceback:", output)
     assert.equal(1, status)
+    assert.matches("^evrun: attempt to yield from a task .*\nstack traceback:",
+      outcome "evrun -e 'coroutine.yield(1)'"[1])
     assert.same({ "evrun: (command line):1: syntax error near 'y'\n", 1 },
       outcome "evrun -e 'x y'")
     assert.matches("^evrun: %(command line%):1: \\x1b%[2J\nstack",

@@ -79,6 +79,16 @@ local function open_console()
   end
 end
 
+--- What is wrong, and where; the traceback of a task that was ended from
+-- outside does not say what.
+local function told(err)
+  local trace = task.traceback()
+  if not trace or trace:find "^stack traceback:" then
+    return describe(err) .. (trace and "\n" .. trace or "")
+  end
+  return trace
+end
+
 --- Runs a script, and then what is typed if that is wanted; returns the exit
 -- status.
 ---@param got table What the command line says.
@@ -112,5 +122,5 @@ return function(got, interactive, version)
   if ok then
     return 0
   end
-  return look.fail(task.traceback() or describe(err))
+  return look.fail(told(err))
 end
