@@ -102,6 +102,32 @@ describe("service", function()
     assert.matches("^nil\tinherited socket 1: .*%-socket\t%d+\n$", output)
   end))
 
+  it("is ready for who reads late, whatever it has told", run(function(base)
+    local name, _ <close> = helper.temporary(preamble .. [[
+      libevent.run(function()
+        service.start()
+        for _ = 1, 1000 do
+          service.status(("x"):rep(4096))
+        end
+        service.ready()
+        print "told"
+        libevent.sleep(60)
+      end)
+    ]])
+    local mine, theirs = libevent.socketpair(true)
+    local program <close> = assert(libevent.process.start { "sh", "-c",
+      ("exec %s %s"):format(interpreter.lua, name), fds = { [3] = theirs },
+      listen_pid = true, stdout = "stream", setenv = { EVRUN_CHANNEL = "3" } })
+    theirs:close()
+    assert.equal("told", (program.stdout:read("l", 20)))
+    local channel <close> = base:stream(mine)
+    local line
+    repeat
+      line = assert(channel:read("l", 20))
+    until not line:find "^STATUS="
+    assert.equal("READY=1", line)
+  end))
+
   it("tells systemd what it does, and that it lives", function()
     helper.prints("READY=1\nSTATUS=at  work\nWATCHDOG=1\nSTOPPING=1\n", [[
       local libevent, posix = require "libevent", require "spec.posix"

@@ -19,6 +19,9 @@ local service = {}
 -- whether the inherited sockets are used.
 local patience, pause = 10, 0.01
 
+--- Bytes of a status that are told: who reads lines reads none without an end.
+local most_status = 4096
+
 local kinds = { drain = "seconds", on_ready = "function" }
 
 --- The `base` of the service, and by base `watched`: who watches it, and
@@ -41,18 +44,19 @@ local function running()
 end
 
 --- Tells something; returns whom.
-local function tell(text)
+local function tell(text, is_due)
   local _, state = running()
   local watched = state and state.watched
   if watched then
-    watched:tell(text)
+    watched:tell(text, is_due)
   end
   return watched
 end
 
---- Tells that the program is not starting any more.
+--- Tells that the program is not starting any more; who does not hear that
+-- would end it.
 local function tell_started(text)
-  local watched = tell(text)
+  local watched = tell(text, true)
   if watched then
     watched:guard()
   end
@@ -119,11 +123,12 @@ function service.ready()
   end
 end
 
---- Tells whoever started this program what it is doing, in one line.
+--- Tells whoever started this program what it is doing, in one line; what is
+-- more than 4 KiB is left out.
 ---@param text string
 function service.status(text)
   options.check("status", 1, "string", text)
-  tell("STATUS=" .. text:gsub("%c", " "))
+  tell("STATUS=" .. text:sub(1, most_status):gsub("%c", " "))
 end
 
 --- Tells whether the program is ending, so that it should begin nothing new.

@@ -240,6 +240,22 @@ describe("a worker", function()
     assert.same({ a = 1, b = 2 }, supervisor:status().workers[1].counters)
   end))
 
+  it("may tell as much as it likes", run(function()
+    local service <close> = start([[
+      local libevent = require "libevent"
+      local service = libevent.service
+      assert(libevent.serve(service.address "127.0.0.1:0", print))
+      for _ = 1, 2000 do
+        service.status(("x"):rep(100000))
+      end
+    ]], "--workers 1 --start 20 --listen 127.0.0.1:0")
+    local one = service:ready().workers[1]
+    assert.same({ "ready", 0 }, { one.state, one.deaths })
+    assert.equal(("x"):rep(256), one.status)
+    service:stop()
+    assert.not_matches("not listened to", service:text())
+  end))
+
   it("does not change what is told of its death", run(function()
     local lines = {}
     local before = log.output(function(_, record)

@@ -47,12 +47,13 @@ end
 
 --- Tells something; nobody may listen.
 ---@param text string `NAME=value`, in one line.
-function Watcher:tell(text)
+---@param is_due? boolean Whether it has to come, however much is unsent.
+function Watcher:tell(text, is_due)
   local channel = self.channel
   if not channel then
     return core.notify(text)
   elseif not channel:is_closed()
-      and select(2, channel:pending()) < most_unsent then
+      and (is_due or select(2, channel:pending()) < most_unsent) then
     channel:write(text, "\n")
   end
 end
