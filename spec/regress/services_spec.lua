@@ -274,6 +274,27 @@ describe("a worker", function()
     assert.not_equal(1, lines[1].fields.pid)
   end))
 
+  it("is told of where it dies while it ends", run(function()
+    local lines = {}
+    local before = log.output(function(_, record)
+      lines[#lines + 1] = record
+    end)
+    log.level "warn"
+    for _, ending in ipairs { "trap 'exit 0' TERM;", "",
+      "trap 'echo no >&2; exit 3' TERM;" } do
+      local supervisor <close> = shell("''", ending
+        .. "echo READY=1 >&$EVRUN_CHANNEL; while :; do sleep 0.01; done",
+        { write = function() end })
+      assert.is_true(supervisor:wait_ready(20))
+      assert.equal(0, supervisor:drain(20))
+    end
+    log.output(before)
+    assert.equal(1, #lines)
+    assert.equal("a worker died while it ended", lines[1].message)
+    assert.same({ "exit status 3", "no" }, { lines[1].fields.cause,
+      lines[1].fields.stderr })
+  end))
+
   it("does not wait for who takes its output and fails", run(function()
     local supervisor <close> = shell("''", "head -c 3000000 /dev/zero | tr "
       .. "'\\0' '\\n' >&2; printf 'READY=1\\n' >&$EVRUN_CHANNEL; "

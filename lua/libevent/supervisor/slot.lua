@@ -78,6 +78,10 @@ end
 --- Tells of a death, when the last words are known.
 local function bury(self, one)
   if one.dismissed then
+    if one:has_failed() then
+      log.warn("a worker died while it ended", { worker = self.number,
+        pid = one.pid, cause = one:cause(), stderr = one.tail:text() })
+    end
     return
   end
   local was_looping, death = self.told_loop, one:death()

@@ -134,6 +134,7 @@ end
 function Worker:finish()
   for _, signal in ipairs { "ABRT", "ABRT", "KILL" } do
     if self.state ~= "ended" then
+      self.killed = true
       self.program:kill(signal)
       self:wait(step)
     end
@@ -333,9 +334,16 @@ end
 --- Kills it.
 function Worker:kill()
   if self.state ~= "ended" then
-    self.dismissed = true
+    self.dismissed, self.killed = true, true
     self.program:kill "KILL"
   end
+end
+
+--- Tells whether one that was to end has died of something else: what it served
+-- is lost. Programs that do not watch TERM end by it.
+---@return boolean failed
+function Worker:has_failed()
+  return not self.killed and self.what ~= 0 and self.what ~= "TERM"
 end
 
 --- Returns seconds since it serves; nil if it never did.
