@@ -91,6 +91,11 @@ describe("process run", function()
   it("tells why it cannot", run(function()
     assert.same({ nil, "exec: No such file or directory", errno.ENOENT,
       n = 3 }, pack(process.run { "/no/such/program" }))
+    local input = ("x"):rep(1000000) -- more than a program takes unread
+    for _, words in ipairs { "exec cat /dev/zero", "exec cat /dev/zero >&2" } do
+      assert.same({ nil, "read: Message too long", errno.EMSGSIZE, n = 3 },
+        pack(libevent.timeout(20, process.run, { "sh", "-c", words }, input)))
+    end
   end))
 
   it("kills the program at a deadline", run(function(base)

@@ -208,15 +208,18 @@ function process.run(given, input)
     return nil, message, code
   end
   local result, failure = {}, nil
-  local function collect(name)
+  local function collect(scope, name)
     local text, why, number = program[name]:read "a"
     result[name] = text
-    failure = failure or not text and { why, number }
+    if not text then -- the program may wait for ever to write the rest
+      failure = failure or { why, number }
+      scope:cancel()
+    end
   end
   core.scope(function(scope)
     for _, name in ipairs { "stdout", "stderr" } do
       if program[name] then
-        scope:spawn(collect, name)
+        scope:spawn(collect, scope, name)
       end
     end
     if program.stdin then
