@@ -284,6 +284,14 @@ editing("line editing", function()
     end
   end)
 
+  it("ends on HUP alone", function()
+    local t <close> = session "evrun"
+    t:type "half"
+    t:expect "half$"
+    posix.kill(t:child(), 1)
+    t:finish()
+  end)
+
   it("gives the terminal back, however it ends", function()
     for text, pattern in pairs {
       ["\4"] = "", ["12\27[D\27[D\4\4\4"] = "", ["os.exit()\r"] = "",

@@ -52,6 +52,7 @@ local function watch_signals(self)
   self.hang_up = self.base:signal("HUP", function()
     self.over = true
     self.session:interrupt()
+    self.input:active "r" -- nothing more may come
   end)
   self.hang_up:background()
   self.hang_up:add()
@@ -111,7 +112,7 @@ end
 --- Waits until a line is typed; nil at the end of the input.
 local function read(self)
   while not self.over do
-    if not self.input:wait() then
+    if not self.input:wait() or self.over then
       return nil
     end
     self.screen:show()
