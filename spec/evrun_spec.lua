@@ -280,6 +280,20 @@ describe("evrun", function()
       "echo 'type(libevent)' | evrun -l libevent"))
     assert.same({ "3\n1\t\"x\"\n", 0 }, outcome(
       [[printf 'x = 1\nx + 2\nx,\n"x"\n' | evrun]]))
+    local hit = [[printf '%s\n1 + 1\n' | evrun -i -e '
+      local session = require "libevent.repl.session"
+      local new = session.new
+      function session.new(...)
+        local self = new(...)
+        local feed = self.feed
+        function self:feed(line)
+          if line:find "^no" then error(line:sub(4)) end
+          return feed(self, line)
+        end
+        return self
+      end']] -- a Ctrl-C may hit what reads, too
+    assert.same({ "2\n", 0 }, outcome(hit:format "no interrupted"))
+    assert.matches("^evrun: .*: more", outcome(hit:format "no more")[1])
     local cut = "the last input has no end, and was not run\n"
     assert.same({ "1\n" .. cut, 0 },
       outcome [[printf 'print(1)\nfor i = 1, 2 do\nprint(i)\n' | evrun]])

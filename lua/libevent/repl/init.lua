@@ -32,6 +32,23 @@ local function source(self, interactive)
   return edited or require "libevent.repl.plain".open(self, interactive)
 end
 
+--- Reads lines and runs them, one after the other.
+local function converse(self, lines)
+  local more = false
+  while more ~= nil do
+    local line = lines:read(more)
+    if not line then
+      break
+    end
+    more = self:feed(line)
+  end
+end
+
+--- Whether an error is that of Ctrl-C.
+local function is_interrupted(err)
+  return type(err) == "string" and err:find "interrupted$" ~= nil
+end
+
 --- Reads what is typed, and runs it, until the end of the input. Only a task
 -- can.
 ---@param greeting string What is said first on a terminal.
@@ -46,14 +63,13 @@ function repl.run(greeting, remote)
   end
   local lines <close> = source(self, interactive)
   local _ <close> = watch_interrupts(self, lines)
-  local more = false
-  while more ~= nil do
-    local line = lines:read(more)
-    if not line then
-      break
+  local ok, err
+  repeat -- one that comes too fast may hit neither an input nor a wait
+    ok, err = core.pcall(converse, self, lines)
+    if not ok and not is_interrupted(err) then
+      error(err, 0)
     end
-    more = self:feed(line)
-  end
+  until ok
   if not remote and self:is_begun() then -- it may be a file that was cut
     self.write "the last input has no end, and was not run\n"
   end
