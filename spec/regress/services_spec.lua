@@ -1,11 +1,14 @@
 -- What services did wrong once.
 
 local ctl = require "libevent.evrun.ctl"
+local folders = require "spec.console.folders"
 local helper = require "spec.helper"
+local interpreter = require "spec.interpreter"
 local libevent = require "libevent"
 local layout = require "libevent.repl.layout"
 local log = require "libevent.log"
 local posix = require "spec.posix"
+local protocol = require "libevent.console.protocol"
 local services = require "spec.services"
 local tail = require "libevent.supervisor.tail"
 
@@ -179,6 +182,30 @@ describe("a service", function()
     end
     service:settle()
     service:stop()
+  end))
+end)
+
+describe("evrun ctl", function()
+  it("says so where an answer is none", run(function()
+    local top, _ <close> = folders.new()
+    local path, answer = top .. "/fake.sock", nil
+    local server <close> = assert(libevent.serve("unix:" .. path,
+      function(stream)
+        for _, reply in ipairs { protocol.frame("H", protocol.greeting),
+          protocol.frame("M", protocol.pack(answer)) } do
+          stream:readframe(protocol.format)
+          stream:write(reply)
+        end
+      end))
+    for _, value in ipairs { "x", {}, { message = {} }, false } do
+      answer = value
+      local result = assert(libevent.process.run { "sh", "-c",
+        ("exec %s lua/evrun ctl %s status"):format(interpreter.lua, path) })
+      assert.equal(1, result.what)
+      assert.equal(("evrun: %s: the answer is not understood\n"):format(path),
+        result.stderr)
+    end
+    server:close()
   end))
 end)
 

@@ -58,8 +58,9 @@ local function ask(word, request, as_json, timeout)
   remote.timeout = request.verb == "status" and timeout or nil
   local answer
   answer, message = remote:request("M", protocol.pack(request))
-  if not answer then
-    return nil, message
+  if type(answer) ~= "table"
+      or not answer.ok and type(answer.message) ~= "string" then
+    return nil, message or remote.title .. ": the answer is not understood"
   elseif not answer.ok then
     return nil, answer.message
   elseif request.verb == "status" then
