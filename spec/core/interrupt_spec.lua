@@ -188,6 +188,38 @@ describe("signal interrupts", function()
     assert.matches("interrupted$", err)
   end))
 
+  it("lets the library finish what it has begun", run(function(base)
+    local signal <close> = base:signal("USR1", function() end)
+    assert(signal:add())
+    assert.is_true(signal:interrupts())
+    local queue, ended = libevent.queue(), { interrupted = 0, stopped = 0 }
+    for shift = 900, 1000 do -- so that it is looked at everywhere in `get`
+      local ok, message = outcome(base, function()
+        posix.raise(10)
+        for _ = 1, shift do -- luacheck: ignore
+        end
+        queue:get(0.001) -- the loop takes the signal here
+        endless()
+      end, 5000)
+      assert.is_false(ok)
+      local how = message:match "interrupt_spec.lua:%d+: (%a+)"
+      ended[how] = ended[how] + 1
+    end
+    assert.is_true(ended.interrupted > 0 and ended.stopped > 0)
+  end))
+
+  it("lets it do so, too, where it comes again", run(function(base)
+    local signal <close> = base:signal("USR1", function() end)
+    assert(signal:add())
+    assert.is_true(signal:interrupts())
+    local searchers = package.searchers
+    package.searchers = { posix.raise, posix.raise, endless }
+    local ok, message = pcall(require, "10") -- which searchers raise
+    package.searchers = searchers
+    assert.is_false(ok)
+    assert.matches("interrupt_spec.lua:%d+: interrupted$", message)
+  end))
+
   it("comes by whichever thread the signal comes to", run(function(base)
     local told = 0
     local signal <close> = base:signal("USR1", function()
