@@ -253,12 +253,17 @@ bool lev_deadlines_arm(lev_base *base, bool exact) {
   return arm_timeout(base, first, now);
 }
 
-void lev_deadlines_run(const lev_frame *f, lev_base *base) {
-  lev_deadlines *d = &base->deadlines;
+uint64_t lev_deadlines_due(const lev_base *base) {
+  const lev_deadlines *d = &base->deadlines;
   if (d->end == LEV_ROOT)
-    return;
+    return 0;
   uint64_t limit = now_ns() / NS_PER_MS << LEV_SEQUENCE_BITS |
                    (d->sequence & ((1u << LEV_SEQUENCE_BITS) - 1));
+  return d->heap[LEV_ROOT].key < limit ? limit : 0;
+}
+
+void lev_deadlines_run(const lev_frame *f, lev_base *base, uint64_t limit) {
+  lev_deadlines *d = &base->deadlines;
   while (d->end > LEV_ROOT && d->heap[LEV_ROOT].key < limit) {
     lev_deadline entry = d->heap[LEV_ROOT];
     take(base, LEV_ROOT);
@@ -271,7 +276,6 @@ void lev_deadlines_run(const lev_frame *f, lev_base *base) {
     if (lev_mustend(base))
       break;
   }
-  base->unsettled = true;
 }
 
 bool lev_deadlines_reinit(lev_base *base) {

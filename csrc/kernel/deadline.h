@@ -83,7 +83,11 @@ uint32_t lev_deadlines_count(const lev_base *base);
  * the wake-up later. false if libevent could not. [-0, +0, -] */
 bool lev_deadlines_arm(lev_base *base, bool exact);
 
-/* Calls what is due, each in the same frame. [-0, +0, -] */
-void lev_deadlines_run(const lev_frame *f, lev_base *base);
+/* What tells the deadlines that are due now from the others; 0 where none is.
+ * [-0, +0, -] */
+uint64_t lev_deadlines_due(const lev_base *base);
+
+/* Calls those that were due then, each in the same frame. [-0, +0, -] */
+void lev_deadlines_run(const lev_frame *f, lev_base *base, uint64_t due);
 
 #endif

@@ -4,6 +4,7 @@
 #include "kernel/log.h"
 #include "kernel/pin.h"
 #include "kernel/process.h"
+#include "kernel/soon.h"
 
 void lev_ready_open(lua_State *L, int index) {
   index = lua_absindex(L, index);
@@ -102,16 +103,29 @@ void lev_settle(lua_State *L, lev_base *base) {
     lev_reportat(L, base, LEV_AT_MEMORY);
 }
 
+/* Lets what was made ready earlier go before what is due since then. */
+static void catchup(lua_State *L, lev_base *base) {
+  if (base->soon.first != NULL && !base->soon.running)
+    lev_soon_run(base);
+  if (lev_ready_count(base) > 0)
+    lev_settle(L, base);
+}
+
 void lev_onwake(evutil_socket_t fd, short what, void *arg) {
   lev_base *base = arg;
+  uint64_t due = lev_deadlines_due(base);
   lev_frame f;
   (void)fd, (void)what;
   base->unsettled = true;
   if (!lev_frame_open(&f, base))
     return;
-  base->depth++;
-  lev_deadlines_run(&f, base);
-  base->depth--;
+  if (due > 0)
+    catchup(f.L, base);
+  if (due > 0 && !lev_mustend(base)) {
+    base->depth++;
+    lev_deadlines_run(&f, base, due);
+    base->depth--;
+  }
   lev_settle(f.L, base);
   lev_frame_close(&f);
 }

@@ -40,10 +40,8 @@ void lev_soon_del(lev_soon *self) {
     take(self->object->base, self);
 }
 
-void lev_onsoon(evutil_socket_t fd, short what, void *arg) {
-  lev_base *base = arg;
+void lev_soon_run(lev_base *base) {
   lev_soon mark; /* what is added meanwhile comes behind it */
-  (void)fd, (void)what;
   append(base, &mark);
   base->soon.running = true;
   while (base->soon.first != &mark && !lev_mustend(base)) {
@@ -55,4 +53,9 @@ void lev_onsoon(evutil_socket_t fd, short what, void *arg) {
   if (base->head.open && base->soon.first != NULL)
     wake(base);
   base->soon.running = false;
+}
+
+void lev_onsoon(evutil_socket_t fd, short what, void *base) {
+  (void)fd, (void)what;
+  lev_soon_run(base);
 }

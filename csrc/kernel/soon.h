@@ -30,6 +30,9 @@ static inline bool lev_soon_pending(const lev_soon *self) {
   return self->at != NULL;
 }
 
+/* Calls those that stand there now; not while it does so. */
+void lev_soon_run(struct lev_base *base);
+
 /* The event handler of a base's own event for this. */
 void lev_onsoon(evutil_socket_t fd, short what, void *base);
 

@@ -24,6 +24,27 @@ describe("a task", function()
     assert.same(pack(4, 1, nil, "x", nil), pack(task:wait()))
   end))
 
+  it("starts before who sleeps since then wakes, however late that is",
+    run(function(base)
+      local function spin() -- longer than the sleep
+        local till = base:now() + 0.004
+        while base:now() < till do -- luacheck: ignore
+        end
+      end
+      for _ = 1, 5 do
+        local began
+        spawn(function()
+          spawn(function()
+            began = true
+          end)
+        end)
+        sleep(0)
+        base:defer(spin)
+        sleep(0.001)
+        assert.is_true(began)
+      end
+    end))
+
   it("runs in the order of spawning", run(function()
     local order, tasks = {}, {}
     for i = 1, 10 do
@@ -174,8 +195,9 @@ describe("a task", function()
       local ok, err = pcall(sleep, 0)
       after = not ok and err
     end)
-    sleep(0.001)
-    assert.is_true(running:is_closed())
+    repeat
+      sleep(0)
+    until running:is_closed()
     assert.matches("closed task", after)
   end))
 
