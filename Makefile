@@ -218,6 +218,9 @@ faults: all build-specs ## lets every system call fail in turn, and be short: FU
 	$(LUA) spec/faults.lua $(FAULTY)
 	$(LUA) spec/short.lua
 
+late: all build-specs ## all specs while system calls begin late: SEED=2
+	$(LUA) spec/late.lua
+
 COVERED = BUILD=build/coverage HARDENING= \
   CFLAGS='-O0 -g --coverage -include spec/host/coverage.h'
 
@@ -314,5 +317,5 @@ help: ## this list
 
 FORCE:
 .PHONY: all install uninstall env deps demo test specs build-specs build-bench stress sanitize \
-  checked moving debug-mode fuzz soak memory faults coverage format format-check analyze lint columns floors exports documented api docs types check \
+  checked moving debug-mode fuzz soak memory faults late coverage format format-check analyze lint columns floors exports documented api docs types check \
   rock bench clean help FORCE

@@ -30,7 +30,8 @@ describe("evrun serve", function()
   it("takes its options before the script and after it", run(function()
     local service <close> = start([[
       print(table.concat({ ... }, " "), #arg)
-    ]], "--listen 127.0.0.1:0", nil, "--workers 1 one --two -- --workers 3 -W")
+    ]] .. app, "--listen 127.0.0.1:0", nil,
+      "--workers 1 one --two -- --workers 3 -W")
     assert.equal("one --two --workers 3 -W\t5", service.program.stdout:read "l")
     assert.equal(1, #service:ready().workers)
     service:stop()

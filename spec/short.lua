@@ -5,9 +5,8 @@
 --
 -- SEED picks what happens. Datagrams are never short: they are not here.
 
-local build = os.getenv "BUILD" or "build"
-local lua = arg[-1]
-local jobs = 3 -- processes at a time; the specs wait much
+local runner = require "spec.faulty_run"
+
 local limit = 150 -- seconds
 
 local bytes = "read,readv,recv,send,sendmsg,sendfile,write,writev"
@@ -142,10 +141,10 @@ local function files()
 end
 
 --- The names of all specs of these files.
-local function titles(list, busted)
+local function titles(list)
   local names, output = {}, {}
-  local pipe <close> = assert(io.popen(("%s %s -l %s 2>&1"):format(lua, busted,
-    table.concat(list, " "))))
+  local pipe <close> = assert(io.popen(("%s -l %s 2>&1"):format(
+    runner.busted, table.concat(list, " "))))
   for line in pipe:lines() do
     output[#output + 1] = line
     names[#names + 1] = line:match "^[^:]*:%d+: (.*)"
@@ -155,8 +154,8 @@ local function titles(list, busted)
 end
 
 --- Raises for a name that stands apart and that no spec of these files has.
-local function check(list, busted)
-  local known = titles(list, busted)
+local function check(list)
+  local known = titles(list)
   local function is_known(name)
     for _, title in ipairs(known) do
       if title:sub(1, #name) == name then
@@ -172,49 +171,10 @@ local function check(list, busted)
   end
 end
 
-local function start(list, busted)
-  return assert(io.popen(("timeout -s KILL %d env FAULTS='%s' FAULTS_SEED=%s "
-    .. "LD_PRELOAD=%s/spec/faults.so %s %s -o TAP %s %s 2>&1"):format(limit,
-    faults, os.getenv "SEED" or "1", build, lua, busted, left_out(),
-    table.concat(list, " "))))
-end
-
---- Prints what is out of the ordinary; returns how many specs went well, and
--- whether all did.
-local function finish(pipe)
-  local n, output, last = 0, {}, nil
-  for line in pipe:lines() do
-    if line:find "^ok" then
-      n, last = n + 1, line
-    else
-      output[#output + 1] = line
-    end
-  end
-  local ok = pipe:close()
-  if not ok then
-    print(("%s\nThe last that went well: %s"):format(
-      table.concat(output, "\n"), last))
-  end
-  return n, ok == true
-end
-
-local which <close> = assert(io.popen "command -v busted")
-local busted = assert(which:read "l", "no busted")
 local given = #arg > 0 and arg or files()
 if given ~= arg then
-  check(given, busted)
+  check(given)
 end
-local lists, pipes, total, all = {}, {}, 0, true
-for i, name in ipairs(given) do
-  local list = lists[i % jobs] or {}
-  lists[i % jobs], list[#list + 1] = list, name
-end
-for _, list in pairs(lists) do
-  pipes[#pipes + 1] = start(list, busted)
-end
-for _, pipe in ipairs(pipes) do
-  local n, ok = finish(pipe)
-  total, all = total + n, all and ok
-end
+local total, all = runner.run(given, faults, limit, left_out())
 print(("%d specs went well with short reads and writes"):format(total))
 os.exit(all, true)

@@ -19,14 +19,14 @@ describe("run", function()
       local base = libevent.base()
       libevent.spawn(function()
         libevent.sleep(0.002)
-        log[#log + 1] = "task"
+        log.task = true
       end)
       base:timer(function()
-        log[#log + 1] = "timer"
+        log.timer = true
       end):add(0.003)
       return "main"
     end))
-    assert.same({ "task", "timer" }, log)
+    assert.same({ task = true, timer = true }, log)
   end)
 
   it("takes a base, and leaves it open", function()

@@ -100,6 +100,9 @@ describe("every", function()
       sleep(0.001)
     end
     timer:close()
+    for _ = 1, 5 do -- an error is told some turns after the tick
+      sleep(0)
+    end
     assert.equal((n + 1) // 2, errors)
   end))
 
@@ -108,14 +111,15 @@ describe("every", function()
     for n in every(0.005) do
       seen[#seen + 1] = n
       assert.is_true(base:now() - start >= n * 0.005 - 0.001)
-      if n == 2 then
+      if #seen == 2 then
         sleep(0.016)
       elseif #seen == 4 then
         break
       end
     end
-    assert.same({ 1, 2 }, { seen[1], seen[2] })
-    assert.is_true(seen[3] >= 5)
+    assert.is_true(seen[1] >= 1)
+    assert.is_true(seen[2] > seen[1])
+    assert.is_true(seen[3] >= seen[2] + 3)
     assert.is_true(seen[4] > seen[3])
   end))
 

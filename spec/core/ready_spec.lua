@@ -16,9 +16,8 @@ describe("event_base:defer", function()
         end
         assert.same({}, order)
       end)):add(0)
-      base:timer(expect(function()
-        assert.same({ 1, 2, 3 }, order)
-      end)):add(0.005)
+      base:dispatch()
+      assert.same({ 1, 2, 3 }, order)
     end))
 
   it("calls in the next turn what is deferred before the loop",
@@ -28,7 +27,7 @@ describe("event_base:defer", function()
     end))
 
   it("keeps the loop running until nothing is deferred",
-    loop(function(base, expect)
+    loop(function(base)
       local n = 0
       local function again()
         n = n + 1
@@ -37,10 +36,8 @@ describe("event_base:defer", function()
         end
       end
       base:defer(again)
-      base:timer(expect(function()
-        assert.equal(1000, n)
-      end)):add(1)
       assert.equal("empty", base:loop())
+      assert.equal(1000, n)
     end))
 
   it("does not starve input, timers or signals", loop(function(base, expect)

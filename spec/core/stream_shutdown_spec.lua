@@ -113,7 +113,9 @@ describe("stream:shutdown 'r'", function()
         return one[form[1]](one, table.unpack(form, 2))
       end)
       other:write "half"
-      sleep(0.01)
+      repeat
+        sleep(0)
+      until one:pending() == 4
       one:shutdown "r"
       assert.same(pack(nil, "read: the input ended early", ENODATA),
         pack(reader:wait()))

@@ -62,7 +62,9 @@ describe("stream:write", function()
     local writer = spawn(function()
       written = one:write(mib)
     end)
-    sleep(0.002)
+    repeat
+      sleep(0)
+    until writer:waits() == "write"
     assert.is_nil(written)
     local _, unsent = one:pending()
     assert.is_true(unsent > 256 * 1024)

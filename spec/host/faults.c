@@ -6,6 +6,8 @@
  *     CALLS  names with commas between them, or * for all
  *     WHAT   EMFILE, ...     the call fails so and does nothing
  *            short           at most one byte, or one datagram of a batch
+ *            late=SECONDS    the call begins that much later, as where the
+ *                            system lets others run first
  *            jump=SECONDS    wall time has jumped, in clock_gettime,
  *                            gettimeofday and time
  *     WHEN   3  3-9  3-  *   the third call of that name, from there to the

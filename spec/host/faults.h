@@ -26,7 +26,7 @@
 #include <unistd.h>
 
 enum { INTERRUPTS = 1, WAITS = 2, IO = INTERRUPTS | WAITS };
-enum { SHORT = -1, JUMP = -2 };
+enum { SHORT = -1, JUMP = -2, LATE = -3 };
 
 /* Every name, and what may happen to it besides errors. */
 #define CALLS(X)                                                               \
@@ -92,8 +92,9 @@ static const struct {
 
 typedef struct rule {
   bool calls[NCALLS];
-  int what;  /* a code, SHORT or JUMP */
-  long jump; /* seconds */
+  int what;    /* a code, SHORT, JUMP or LATE */
+  long jump;   /* seconds */
+  double late; /* seconds */
   unsigned long first, last;
   double probability; /* instead of first and last where it is positive */
 } rule;
@@ -138,6 +139,8 @@ static void parse_what(rule *r, const char *what) {
     r->what = SHORT;
   else if (sscanf(what, "jump=%ld", &r->jump) == 1)
     r->what = JUMP;
+  else if (sscanf(what, "late=%lf", &r->late) == 1)
+    r->what = LATE;
   for (int code = 1; code < 200 && r->what == 0; code++) {
     const char *name = strerrorname_np(code);
     if (name != NULL && strcmp(name, what) == 0)
@@ -276,6 +279,12 @@ static bool possible(const rule *r, int call, int fd, size_t n, int flags) {
          call == CALL_gettimeofday || call == CALL_time;
 }
 
+static void idle(double seconds) {
+  struct timespec time = { (time_t)seconds, 0 };
+  time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
+  nanosleep(&time, NULL);
+}
+
 /* Counts a call; returns the rule that hits it. */
 static const rule *fault(int call, const void *from, int fd, size_t n,
                          int flags) {
@@ -292,6 +301,8 @@ static const rule *fault(int call, const void *from, int fd, size_t n,
   if (found != NULL) {
     counts->hits[call]++;
     counts->last[call] = found->what;
+    if (found->what == LATE)
+      idle(found->late);
   }
   errno = before;
   return found;

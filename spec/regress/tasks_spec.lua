@@ -136,16 +136,20 @@ describe("a task", function()
 
   it("of a scope whose owner is gone tells its error", function()
     local ok, message = pcall(libevent.run, function()
+      local began
       local owner = spawn(libevent.scope, function(scope)
         scope:spawn(function()
+          began = true
           pcall(sleep, 10)
           error("not lost", 0)
         end)
         sleep(100)
       end)
-      sleep(0.001)
+      repeat
+        sleep(0)
+      until began
       owner:close "now"
-      sleep(0.01)
+      sleep(10)
     end)
     assert.is_false(ok)
     assert.equal("not lost", message)
