@@ -131,8 +131,8 @@ static int l_condition_wait(lua_State *L) {
 }
 
 /***
-Wakes tasks that wait now; they run in this turn of the loop, after the callback
-or task that runs now. The signal to one that is ended before it runs goes to
+Wakes tasks that wait now; they go on once the callback or task that runs now
+has returned or waits. The signal to one that is ended before it runs goes to
 the next that waits then.
 @function condition:signal
 @param n? integer How many at most; 1 by default.

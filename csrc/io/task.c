@@ -37,9 +37,9 @@ int lev_task_spawn(lua_State *L) {
 }
 
 /***
-Starts a task: it runs in this turn of the loop, after the callback or task that
-runs now. Called by a task of the same base, the new one belongs to its scope
-and inherits its deadline.
+Starts a task: it begins once the callback or task that runs now has returned or
+waits, and before a sleep ends that begins later. Called by a task of the same
+base, the new one belongs to its scope and inherits its deadline.
 @function event_base:task
 @param fn function Its results are those of @{task:wait}.
 @param ... any Its arguments.

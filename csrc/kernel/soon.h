@@ -2,7 +2,8 @@
  * Objects that are to call back soon, though nothing that libevent watches has
  * happened: in this turn of the loop, once the callback that runs now has
  * returned. What they bring about in turn waits for the next one, so that an
- * object that calls itself back starves nobody.
+ * object that calls itself back starves nobody; there it goes before what is
+ * due.
  */
 #ifndef LEV_SOON_H
 #define LEV_SOON_H

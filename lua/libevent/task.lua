@@ -26,9 +26,9 @@ function task.base()
   return current or error("no loop runs (see libevent.run)", 2)
 end
 
---- Starts a task: it runs in this turn of the loop, after the callback or task
--- that runs now. Called by a task, the new one belongs to its scope and
--- inherits its deadline.
+--- Starts a task: it begins once the callback or task that runs now has
+-- returned or waits, and before a sleep ends that begins later. Called by a
+-- task, the new one belongs to its scope and inherits its deadline.
 ---@param fn function Its results are those of `task:wait`.
 ---@param ... any Its arguments.
 ---@return libevent.task task
