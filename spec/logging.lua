@@ -49,4 +49,12 @@ function logging.stop()
   log.limit(10, 1)
 end
 
+--- Returns the list of the records of a level that come, and a value for a
+-- <close> variable that ends this.
+function logging.keep(level)
+  logging.start()
+  log.level(level)
+  return logging.records, setmetatable({}, { __close = logging.stop })
+end
+
 return logging

@@ -32,7 +32,7 @@ static inline bool lev_soon_pending(const lev_soon *self) {
 }
 
 /* Calls those that stand there now; not while it does so. */
-void lev_soon_run(struct lev_base *base);
+void lev_soon_run(lev_base *base);
 
 /* The event handler of a base's own event for this. */
 void lev_onsoon(evutil_socket_t fd, short what, void *base);

@@ -6,6 +6,7 @@ local helper = require "spec.helper"
 local interpreter = require "spec.interpreter"
 local libevent = require "libevent"
 local layout = require "libevent.repl.layout"
+local logging = require "spec.logging"
 local log = require "libevent.log"
 local posix = require "spec.posix"
 local protocol = require "libevent.console.protocol"
@@ -284,29 +285,20 @@ describe("a worker", function()
   end))
 
   it("does not change what is told of its death", run(function()
-    local lines = {}
-    local before = log.output(function(_, record)
-      lines[#lines + 1] = record
-    end)
-    log.level "error"
+    local lines, _ <close> = logging.keep "error"
     local supervisor <close> = shell("'X_COUNTERS=worker=8 pid=1 jobs=3\\n"
       .. "READY=1\\n'", "exit 3")
     while not lines[1] do
       libevent.sleep(0.001)
     end
     supervisor:close()
-    log.output(before)
     assert.equal("a worker died", lines[1].message)
     assert.same({ 1, 3 }, { lines[1].fields.worker, lines[1].fields.jobs })
     assert.not_equal(1, lines[1].fields.pid)
   end))
 
   it("is told of where it dies while it ends", run(function()
-    local lines = {}
-    local before = log.output(function(_, record)
-      lines[#lines + 1] = record
-    end)
-    log.level "warn"
+    local lines, _ <close> = logging.keep "warn"
     for _, ending in ipairs { "trap 'exit 0' TERM;", "",
       "trap 'echo no >&2; exit 3' TERM;" } do
       local supervisor <close> = shell("''", ending
@@ -315,7 +307,6 @@ describe("a worker", function()
       assert.is_true(supervisor:wait_ready(20))
       assert.equal(0, supervisor:drain(20))
     end
-    log.output(before)
     assert.equal(1, #lines)
     assert.equal("a worker died while it ended", lines[1].message)
     assert.same({ "exit status 3", "no" }, { lines[1].fields.cause,
